@@ -1,0 +1,143 @@
+"""From words to music: what is asked of a generator, and which code answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from audio_chain.errors import UsageError
+from audio_chain.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from audio_chain.clip import Clip
+    from audio_chain.models import ModelCard
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """Pieces to generate.
+
+    Parameters
+    ----------
+    prompts : tuple of str
+        One a piece.
+    seconds : float
+        Length of every piece, above 0.
+    seeds : tuple of int
+        One a piece. A piece depends on its own seed and prompt, not on the others.
+    guidance : float
+        Weight of the prompt against no prompt (Ho and Salimans 2022), at least 0; at 1 the prompt
+        is followed without being exaggerated, at 0 it is ignored.
+    temperature : float
+        Divides the logits, above 0.
+    top_k : int
+        Sample among so many most likely tokens; 0 for all, 1 for greedy decoding.
+    top_p : float
+        Sample among the most likely tokens that together have this probability; 0 for all.
+    negative : str
+        What to guide away from instead of from no prompt.
+
+    Raises
+    ------
+    UsageError
+        A value is out of its range; the message names it.
+    """
+
+    prompts: tuple[str, ...]
+    seconds: float
+    seeds: tuple[int, ...]
+    guidance: float = 3.0
+    temperature: float = 1.0
+    top_k: int = 250
+    top_p: float = 0.0
+    negative: str = ""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "a prompt": bool(self.prompts) and all(prompt.strip() for prompt in self.prompts),
+            "one seed for each prompt": len(self.seeds) == len(self.prompts),
+            "seconds above 0": math.isfinite(self.seconds) and self.seconds > 0,
+            "guidance of at least 0": math.isfinite(self.guidance) and self.guidance >= 0,
+            "a temperature above 0": math.isfinite(self.temperature) and self.temperature > 0,
+            "top-k of at least 0": self.top_k >= 0,
+            "top-p from 0 to 1": 0 <= self.top_p <= 1,
+        }
+        for wanted, met in checks.items():
+            if not met:
+                raise UsageError(f"generation needs {wanted}")
+
+
+class Generator(Protocol):
+    """A model that makes music from words.
+
+    Attributes
+    ----------
+    name, family : str
+        As on the model's card.
+    rate : int
+        Samples a second of what it makes.
+    max_seconds : float
+        The longest piece it can make.
+    """
+
+    name: str
+    family: str
+    rate: int
+    max_seconds: float
+
+    def generate(
+        self, request: GenerationRequest, *, progress: Progress = silent
+    ) -> Iterator[Clip]:
+        """Yield a clip for each prompt, in order; progress counts steps of all together."""
+        ...
+
+
+def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
+    from audio_chain.generate.musicgen import load_musicgen
+
+    return load_musicgen(card, device=device, offline=offline, progress=progress)
+
+
+_FAMILIES: Final[Mapping[str, Callable[[ModelCard, str, bool, Progress], Generator]]] = {
+    "musicgen": _musicgen,
+    "musicgen-nano": _musicgen,
+}
+
+
+def load_generator(
+    card: ModelCard,
+    *,
+    device: str = "auto",
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Generator:
+    """Load a generator.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of a model for the stage ``generate``.
+    device : str
+        ``auto`` (a GPU if there is one), or a torch device such as ``cpu`` or ``cuda:1``.
+    offline : bool
+        Use what is on this machine only.
+    progress : Progress
+        Told bytes while weights are fetched.
+
+    Raises
+    ------
+    UsageError
+        No code here runs this family of models.
+    WeightsError
+        The weights can't be had.
+    """
+    load = _FAMILIES.get(card.family)
+    if load is None:
+        known = ", ".join(sorted(_FAMILIES))
+        raise UsageError(
+            f"{card.name}: generating with {card.family} models is not possible yet; "
+            f"choose a --model of one of these families: {known}"
+        )
+    return load(card, device, offline, progress)

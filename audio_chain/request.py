@@ -1,0 +1,171 @@
+"""MemoRequest: everything a person can ask of one run, as one value."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from audio_chain.errors import UsageError
+
+if TYPE_CHECKING:
+    from audio_chain.brief import Brief
+    from audio_chain.models import Stage
+    from audio_chain.transcribe import Transcript
+
+FORMATS: Final = ("wav", "flac", "mp3", "ogg")
+
+CHAIN: Final[tuple[Stage, ...]] = ("transcribe", "rewrite", "generate")
+"""The stages that a model of the user's choice works in, in order."""
+
+DEFAULT_SECONDS: Final = 10.0
+"""Length of a track when neither the request nor the speaker says."""
+
+MAX_SEED: Final = 2**63 - 1
+
+_STARTS: Final = ("memo", "text", "brief", "prompt", "negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoRequest:
+    """What to make music of, and how.
+
+    The chain can be entered at any stage. At least one of `memo`, `text`, `brief` and `prompt`
+    is given; the chain starts from the last of them, and earlier ones are kept with the run.
+
+    Parameters
+    ----------
+    memo : path, optional
+        A recording of somebody speaking, in any common audio format.
+    text : str or Transcript, optional
+        What the memo says: typed, or recognised before.
+    brief : Brief, optional
+        What the music should be.
+    prompt : str, optional
+        Words for the generator, given to it as they are.
+    negative : str
+        What the generator is to stay away from; only with a `prompt`, a brief brings its own.
+    seconds : float, optional
+        Length of the track. Default: what the speaker or the brief says, or `DEFAULT_SECONDS`.
+    count : int
+        How many tracks, with the seeds ``seed``, ``seed + 1``, ...
+    seed : int, optional
+        0 to `MAX_SEED`. Default: drawn at random and recorded with the run.
+    guidance : float
+        How strongly the words steer (classifier-free guidance), at least 0; at 1 they are
+        followed without being exaggerated.
+    temperature : float
+        Of the sampler, above 0; low is cautious.
+    top_k : int
+        Sample among that many most probable tokens; 0 for all.
+    top_p : float
+        Sample among the most probable tokens that sum to this probability; 0 to use `top_k`.
+    format : str
+        One of `FORMATS`.
+    loudness, fades : bool
+        Bring the track to -14 LUFS; fade its ends.
+    language : str, optional
+        Of the memo, as a code such as "en". Default: recognised, where the model can.
+    title : str
+        What players and the run's folder show. Default: the memo's name, or the first words.
+
+    Raises
+    ------
+    UsageError
+        No start is given, or a value is out of range; it is named.
+    """
+
+    memo: Path | None = None
+    text: str | Transcript | None = None
+    brief: Brief | None = None
+    prompt: str | None = None
+    negative: str = ""
+    seconds: float | None = None
+    count: int = 1
+    seed: int | None = None
+    guidance: float = 3.0
+    temperature: float = 1.0
+    top_k: int = 250
+    top_p: float = 0.0
+    format: str = "flac"
+    loudness: bool = True
+    fades: bool = True
+    language: str | None = None
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if all(start is None for start in (self.memo, self.text, self.brief, self.prompt)):
+            raise UsageError("nothing to start from: give a recording, a text, a brief or a prompt")
+        if isinstance(self.memo, str):
+            object.__setattr__(self, "memo", Path(self.memo))
+        for name in ("text", "prompt"):
+            value = getattr(self, name)
+            if isinstance(value, str) and not value.strip():
+                raise UsageError(f"the {name} is empty; say what the music should be like")
+        if self.negative and self.prompt is None:
+            raise UsageError("negative goes with a prompt; a brief says itself what to avoid")
+        if self.seconds is not None:
+            _check("seconds", self.seconds, 0.0, 3600.0, above=True)
+        _check("count", self.count, 1, 1000)
+        if self.seed is not None:
+            _check("seed", self.seed, 0, MAX_SEED - self.count + 1)
+        _check("guidance", self.guidance, 0.0, 100.0)
+        _check("temperature", self.temperature, 0.0, 100.0, above=True)
+        _check("top-k", self.top_k, 0, 1_000_000)
+        _check("top-p", self.top_p, 0.0, 1.0)
+        if self.format not in FORMATS:
+            raise UsageError(f"the format {self.format!r} is not one of {', '.join(FORMATS)}")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The models' stages that are left to go through."""
+        if self.prompt is not None or self.brief is not None:
+            return ("generate",)
+        return ("rewrite", "generate") if self.text is not None else CHAIN
+
+    @property
+    def transcript(self) -> Transcript | None:
+        """`text` as a transcript."""
+        if not isinstance(self.text, str):
+            return self.text
+        from audio_chain.transcribe import Transcript
+
+        return Transcript(self.text, "", (), confidence=1.0, seconds=0.0, model="typed")
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each track, once `seed` has been drawn (`completed`)."""
+        if self.seed is None:
+            raise ValueError("the seed has not been drawn yet")
+        return tuple(range(self.seed, self.seed + self.count))
+
+    def completed(self) -> MemoRequest:
+        """The same request with a title, and with a seed drawn from the system's randomness.
+
+        Drawn seeds are below 2**31, short enough to be typed again.
+        """
+        seed = self.seed
+        if seed is None:
+            seed = secrets.randbelow(2**31 - self.count)
+        return replace(self, seed=seed, title=self.title or self._first_words())
+
+    def _first_words(self) -> str:
+        if self.memo is not None:
+            return self.memo.stem
+        brief = self.brief.description if self.brief else None
+        text = self.transcript.text if self.transcript else None
+        words = " ".join((self.prompt or text or brief or "").split())
+        return words if len(words) <= 60 else words[:60].rsplit(" ", 1)[0] + "…"
+
+    def settings(self) -> dict[str, Any]:
+        """All but what to start from, as plain values for a manifest."""
+        return {name: value for name, value in vars(self).items() if name not in _STARTS}
+
+
+def _check(name: str, value: float, least: float, most: float, *, above: bool = False) -> None:
+    if math.isfinite(value) and (least < value if above else least <= value) and value <= most:
+        return
+    lower = f"above {least:g}" if above else f"{least:g} or more"
+    raise UsageError(f"{name} is {value:g}; it has to be {lower} and at most {most:g}")

@@ -1,0 +1,1 @@
+"""Measurements: how well the chain and its models do."""

@@ -1,0 +1,41 @@
+"""What the tests share: one thread, the shipped memos, and the real models, loaded once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two on busy cores are far slower
+
+if TYPE_CHECKING:
+    from audio_chain import Chain, Run
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "memos"
+
+
+@pytest.fixture(scope="session")
+def memos() -> dict[str, Path]:
+    """The shipped voice memos, by name without suffix."""
+    return {path.stem: path for path in EXAMPLES.iterdir() if path.suffix not in (".py", ".tsv")}
+
+
+@pytest.fixture(scope="session")
+def chain() -> Chain:
+    """The default chain, its models kept in memory. Fetches the weights once a machine."""
+    from audio_chain import Chain
+
+    return Chain.from_preset("offline")
+
+
+@pytest.fixture(scope="session")
+def memo_run(
+    chain: Chain, memos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """One whole run on the demo memo, 2 s of music. Its folder is not to be changed."""
+    from audio_chain import MemoRequest
+
+    request = MemoRequest(memo=memos["rainy-evening"], seconds=2.0, seed=7)
+    return chain.run(request, folder=tmp_path_factory.mktemp("whole") / "run")

@@ -1,0 +1,1 @@
+"""How the small rewriter is made and measured: memos, LoRA training, evaluation."""
