@@ -3,28 +3,31 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.ready
+READY := $(VENV)/.ready
+TESTED := $(VENV)/.ready-to-test
 MEMO := examples/memos/rainy-evening.m4a
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint clean
 
-demo: $(STAMP)
+demo: $(READY)
 	$(BIN)/audio-chain models fetch offline
 	$(BIN)/audio-chain memo $(MEMO)
 
-test: $(STAMP)
+test: $(TESTED)
 	$(BIN)/audio-chain models fetch offline
 	$(BIN)/python -m pytest -q
 
-lint: $(STAMP)
+lint: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy audio_chain eval prompts training cli.py
 
-setup: $(STAMP)
-
-$(STAMP): pyproject.toml setup.sh
+$(READY): pyproject.toml setup.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" sh setup.sh
+	touch $@
+
+$(TESTED): $(READY)
+	VENV="$(VENV)" PYTHON="$(PYTHON)" sh setup.sh test
 	touch $@
 
 clean:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the virtual environment that `make demo` and `make test` use.
+# Make the virtual environment of `make demo`; with the argument "test", add what `make test` needs.
 set -eu
 
 python="${PYTHON:-python3}"
@@ -10,9 +10,17 @@ venv="${VENV:-.venv}"
     echo "Name another one: make demo PYTHON=/path/to/python3.11" >&2
     exit 2
 }
-"$python" -m venv "$venv"
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
+if [ "${1:-}" = test ]; then
+    pip install --quiet --prefer-binary --editable '.[test,lint]'
+    # openai-whisper asks for triton, a gigabyte that only its GPU code uses, and tinysoundfont for
+    # pyaudio, to play aloud: here both do without.
+    pip install --quiet --no-deps 'openai-whisper>=20250625' 'tinysoundfont>=0.3.6'
+    exit
+fi
+
+"$python" -m venv "$venv"
 # Without an NVIDIA GPU the CPU build of torch will do; an index that has one serves it for this
 # range. With a GPU, the newest build.
 if command -v nvidia-smi >/dev/null 2>&1; then
@@ -22,7 +30,4 @@ else
 fi
 pip install --quiet --upgrade 'pip>=25'
 pip install --quiet --prefer-binary "$torch"
-pip install --quiet --prefer-binary --editable '.[test,lint]'
-# openai-whisper asks for triton, a gigabyte that only its GPU code uses, and tinysoundfont for
-# pyaudio, to play aloud: both run here without.
-pip install --quiet --no-deps 'openai-whisper>=20250625' 'tinysoundfont>=0.3.6'
+pip install --quiet --prefer-binary --editable .

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from audio_chain import __version__
 from audio_chain.audio import Clip, Tags, encode
+from audio_chain.devices import pick
 from audio_chain.loudness import master
 from audio_chain.manifest import (
     Record,
@@ -102,7 +103,7 @@ def _record(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         settings=request.settings(),
         models={stage: card.name for stage, card in cards.items()},
-        device=work.backends.device,
+        device=pick(work.backends.device),
         memo=memo,
         transcript=work.transcript.to_dict() if work.transcript else None,
         brief=work.brief.to_dict() if work.brief else None,

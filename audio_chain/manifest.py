@@ -64,7 +64,7 @@ class Record:
     models : dict
         The models' names by stage, those that were not needed too.
     device : str
-        As it was asked for.
+        That the models ran on.
     memo : dict or None
         ``path``, ``bytes`` and ``sha256`` of the recording.
     transcript, brief : dict or None

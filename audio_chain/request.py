@@ -102,8 +102,11 @@ class MemoRequest:
             object.__setattr__(self, "memo", Path(self.memo))
         for name in ("text", "prompt"):
             value = getattr(self, name)
-            if isinstance(value, str) and not value.strip():
-                raise UsageError(f"the {name} is empty; say what the music should be like")
+            if isinstance(value, str):
+                if not value.strip():
+                    raise UsageError(f"the {name} is empty; say what the music should be like")
+                # an argument's undecodable bytes arrive as surrogates, which no tokenizer takes
+                object.__setattr__(self, name, value.encode("utf-8", "replace").decode())
         if self.negative and self.prompt is None:
             raise UsageError("negative goes with a prompt; a brief says itself what to avoid")
         if self.seconds is not None:

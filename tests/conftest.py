@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two on busy cores are far slower
+os.environ.setdefault("TQDM_DISABLE", "1")  # as the program does before it imports anything
 
 if TYPE_CHECKING:
     from audio_chain import Chain, Run

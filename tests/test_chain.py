@@ -321,6 +321,10 @@ def test_a_completed_request_can_be_repeated() -> None:
         request.seed = 1  # type: ignore[misc]
 
 
+def test_bytes_that_are_not_text_become_question_marks() -> None:
+    assert MemoRequest(prompt="caf\udce9").prompt == "caf?"
+
+
 def test_typed_text_is_a_transcript() -> None:
     typed = MemoRequest(text="slow piano").transcript
     assert typed is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,12 @@ def test_shipped_weights_are_whole_and_as_the_card_says(card: ModelCard) -> None
     assert abs(card.size_mb - size) <= max(1, 0.05 * size), f"{card.name} is {size:.1f} MB"
     for path in folder.rglob("*"):
         assert path.stat().st_size < 16 << 20, f"{path} is not sharded"
+
+
+def test_every_shipped_folder_has_a_card() -> None:
+    folders = Path(str(resources.files("audio_chain.nano"))) / "weights"
+    shipped = {card.source.folder for card in SHIPPED if isinstance(card.source, Shipped)}
+    assert {path.name for path in folders.iterdir() if path.is_dir()} <= shipped
 
 
 @pytest.mark.network

@@ -104,6 +104,7 @@ def test_rerun_says_what_differs(
     fields = json.loads(memo_run.manifest.read_text(encoding="utf-8"))
     fields["tracks"][0]["samples_sha256"] = "0" * 64
     fields["versions"]["torch"] = "1.0"
+    fields["settings"]["seconds"] = 0.5
     changed = tmp_path / "run.json"
     changed.write_bytes(to_json(fields))
     assert cli.main(["rerun", str(changed), "--json", "-o", str(tmp_path / "again")]) == 1

@@ -28,7 +28,6 @@ from training.shards import read_shard
 
 WARM_UP: Final = 300
 UNQUANTIZED: Final = 600
-LEARNING_RATE: Final = 5e-4
 COMMITMENT: Final = 0.25
 DECAY: Final = 0.99
 DEAD: Final = 0.25
@@ -162,11 +161,11 @@ def validate(model: SpectralCodecModel, pieces: Tensor) -> dict[str, object]:
     }
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Rate at `step`: a short rise, level for half of the run, then a straight fall."""
-    rise = min(1.0, (step + 1) / WARM_UP)
+def share_of_rate(step: int, steps: int) -> float:
+    """Share of the learning rate at `step`: a rise, level for half of the run, a straight fall."""
+    rise = min(1.0, (step + 1) / min(WARM_UP, steps / 10))
     fall = min(1.0, max(0.03, (1 - step / steps) / 0.5))
-    return LEARNING_RATE * rise * fall
+    return rise * fall
 
 
 def train(options: argparse.Namespace) -> None:
@@ -184,7 +183,7 @@ def train(options: argparse.Namespace) -> None:
     books = MovingCodebooks(model.quantizer.codebooks)
     trained = nn.ModuleList([model.encoder, model.decoder])
     parameters = list(trained.parameters())
-    optimizer = torch.optim.AdamW(parameters, LEARNING_RATE, betas=(0.8, 0.99))
+    optimizer = torch.optim.AdamW(parameters, options.learning_rate, betas=(0.8, 0.99))
     state, first = options.run / "state.safetensors", 0
     if options.resume and state.exists():
         first, extra = checkpoint.load(state, model, optimizer)
@@ -233,7 +232,7 @@ def train(options: argparse.Namespace) -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options.steps)
+            group["lr"] = options.learning_rate * share_of_rate(step, options.steps)
         optimizer.step()
         if (step + 1) % options.log_every == 0:
             journal.write(
@@ -262,6 +261,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch", type=int, default=64, help="seconds of audio a step")
     parser.add_argument("--shards", type=int, default=100)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(

@@ -92,6 +92,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder that training wrote")
     options = parser.parse_args()
     folder = EXPORTS[options.model](options.run)
+    for path in folder.iterdir():
+        path.chmod(0o644)
     weights.write_sums(folder)
     print(folder)
 

@@ -23,7 +23,9 @@ _VALUES: Final = {word: value for value, word in enumerate(_UNITS)} | {
 }
 
 _WORD: Final = "(?:" + "|".join([*_VALUES, "hundred"]) + r")\b"
-_NUMBER: Final = rf"(?:\d{{1,4}}(?:\.\d+)?|(?:an?\s+(?=hundred))?{_WORD}(?:(?:\s+|-|\s+and\s+){_WORD})*)"
+_NUMBER: Final = (
+    rf"(?:\d{{1,4}}(?:\.\d+)?|(?:an?\s+(?=hundred))?{_WORD}(?:(?:\s+|-|\s+and\s+){_WORD})*)"
+)
 _RANGE: Final = rf"(?P<first>{_NUMBER})(?:\s*(?:to|-|–|or)\s*(?P<second>{_NUMBER}))?"
 _NEGATION: Final = re.compile(r"\b(?:not|than|isn't|don't want)\s+(?:\w+\s+)?$", re.IGNORECASE)
 
@@ -164,7 +166,9 @@ _SPAN: Final = re.compile(
     rf"|half\s+a\s+(?P<half_of>minute|second)\b)",
     re.IGNORECASE,
 )
-_LEAD_IN: Final = r"(?:\s+(?:is|of|for|like|about|around|maybe|say|just|only|roughly|to|be|a|under|at))*"
+_LEAD_IN: Final = (
+    r"(?:\s+(?:is|of|for|like|about|around|maybe|say|just|only|roughly|to|be|a|under|at))*"
+)
 _ASKED: Final = re.compile(
     r"\b(?:make (?:it|this|that)|lasting|lasts?|length|long|duration|it (?:to|should|can|could)"
     rf"|no longer than|at most|up to|keep it){_LEAD_IN}\s*$",
@@ -182,7 +186,9 @@ _NAMED_AFTER: Final = re.compile(
     r"(?:clip|loop|track|piece|song|jingle|intro|outro|version|tune|cue|sting|theme|bed)\b)",
     re.IGNORECASE,
 )
-_CLAUSE_END: Final = re.compile(r"\s*(?:$|[.,;:!?]|(?:max|tops|long|please|or so)\b)", re.IGNORECASE)
+_CLAUSE_END: Final = re.compile(
+    r"\s*(?:$|[.,;:!?]|(?:max|tops|long|please|or so)\b)", re.IGNORECASE
+)
 _PHRASE_END: Final = re.compile(_CLAUSE_END.pattern + r"|\s+(?:of|and|with)\b", re.IGNORECASE)
 
 MAX_STATED_SECONDS: Final = 600.0

@@ -27,7 +27,7 @@ class ModelCard:
         Which code runs it: ``ctranslate2-whisper``, ``transformers-whisper``, ``causal-lm``
         (a transformers folder or a GGUF file), ``lora-adapter`` (on the one model in `needs`),
         ``chat-server``, ``musicgen-nano``, ``musicgen``, ``stable-audio``, ``sentence-encoder``,
-        ``spectral-codec``.
+        ``clap-nano``, ``spectral-codec``.
     title : str
         For people.
     parameters : int

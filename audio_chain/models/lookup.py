@@ -14,7 +14,7 @@ from audio_chain.errors import UsageError
 from audio_chain.models.card import ModelCard, Stage
 from audio_chain.models.catalogue import CATALOGUE, PRESETS
 from audio_chain.models.files import CTRANSLATE2_FILES, DIFFUSERS_FILES, TRANSFORMERS_FILES
-from audio_chain.weights import Hub, Local, Server, Source
+from audio_chain.weights import Hub, Local, Server, Shipped, Source
 
 _HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -24,6 +24,7 @@ _MODEL_TYPES: Final[dict[str, tuple[Stage, str]]] = {
     "musicgen_melody": ("generate", "musicgen"),
     "musicgen_decoder": ("generate", "musicgen-nano"),
     "spectral_codec": ("codec", "spectral-codec"),
+    "clap_nano": ("embed", "clap-nano"),
     "bert": ("embed", "sentence-encoder"),
 }
 
@@ -151,14 +152,11 @@ def _local_card(path: Path, stage: Stage) -> ModelCard:
     found, family = _look_into(path, stage)
     if found != stage:
         raise UsageError(f"{path} holds a {found} model ({family}), not a {stage} one")
-    needs: tuple[str, ...] = ()
-    if family == "musicgen-nano":
-        needs = CATALOGUE["musicgen-nano"].needs
-    elif family == "lora-adapter":
-        needs = CATALOGUE["smollm2-135m-rewriter"].needs
     place = path.absolute()
     card = _unlisted_card(str(path), stage, family, Local(place), place.as_uri())
-    return replace(card, needs=needs)
+    # our own families need the same parts whoever has trained them
+    kin = (c for c in CATALOGUE.values() if c.family == family and isinstance(c.source, Shipped))
+    return replace(card, needs=next((c.needs for c in kin), ()))
 
 
 def _look_into(path: Path, stage: Stage) -> tuple[Stage, str]:

@@ -1,4 +1,4 @@
-"""Cards of the models that make music, and of their codecs."""
+"""Cards of the models that make music or judge it, and of their codecs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ MUSIC_CARDS: Final = (
         stage="generate",
         family="musicgen-nano",
         title="MusicGen-nano",
-        parameters=14_000_000,
+        parameters=13_247_680,
         licence="Apache-2.0",
         free=True,
         objective=(
@@ -75,10 +75,30 @@ MUSIC_CARDS: Final = (
         source=Shipped("musicgen-nano"),
         description="Short instrumental pieces from a description, faster than they play on a CPU.",
         url="",
-        size_mb=28,
+        size_mb=27,
         rate=32_000,
         needs=("spectral-codec-nano", "minilm"),
         limits="mono; sounds like the soundfont that it learnt from; no voices",
+    ),
+    ModelCard(
+        name="clap-nano",
+        stage="embed",
+        family="clap-nano",
+        title="CLAP-nano",
+        parameters=3_367_274,
+        licence="Apache-2.0",
+        free=True,
+        objective=(
+            "tell a clip's caption from others (contrastive), and name its genre and instruments, "
+            "on captioned audio rendered by this project's data factory"
+        ),
+        source=Shipped("clap-nano"),
+        description="How well a clip fits a text, and what is heard in it.",
+        url="",
+        size_mb=7,
+        rate=32_000,
+        needs=("minilm",),
+        limits="judges music like the data factory's; knows its genres and instruments only",
     ),
     _musicgen("small", "4c8334b02c6ec4e8664a91979669a501ec497792", 587_584_834, 2365),
     # main has pickles only; this is the hub's own conversion, and its full commit isn't known

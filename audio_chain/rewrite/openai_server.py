@@ -62,9 +62,7 @@ class ServerRewriter:
         self._model = model
         self._timeout = timeout
         # the environment's proxies are for the internet, not for the server the user named
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), _NoRedirects()
-        )
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
 
     def answer(self, text: str) -> Answer:
         """The model's own answer to a transcript, before stated facts overrule it."""

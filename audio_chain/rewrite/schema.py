@@ -21,7 +21,9 @@ MAX_WORDS: Final = 16
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9'&/-]{0,14}( [a-z0-9'&/-]{1,15}){0,3}"
 """A short lower-case name of one to four words: an instrument, or a thing to avoid."""
 
-DESCRIPTION_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9,.'&/+#-]{0,19}( [A-Za-z0-9,.'&/+#-]{1,20}){0,15}"
+DESCRIPTION_PATTERN: Final = (
+    r"[A-Za-z0-9][A-Za-z0-9,.'&/+#-]{0,19}( [A-Za-z0-9,.'&/+#-]{1,20}){0,15}"
+)
 """One to `MAX_WORDS` words without quotes, brackets or line ends."""
 
 

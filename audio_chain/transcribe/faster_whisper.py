@@ -42,10 +42,10 @@ class FasterWhisper:
         self._model = _load(folder, device)
         self.languages: tuple[str, ...] = tuple(self._model.supported_languages)
 
-    def detect_language(self, samples: Mono) -> str:
-        """See `Engine.detect_language`."""
-        language, _, _ = self._model.detect_language(samples)
-        return str(language)
+    def rank_languages(self, samples: Mono) -> list[str]:
+        """See `Engine.rank_languages`."""
+        _, _, ranked = self._model.detect_language(samples)
+        return [language for language, _ in ranked]
 
     def recognise(self, samples: Mono, *, language: str, context: str) -> list[Guess]:
         """See `Engine.recognise`."""

@@ -52,8 +52,8 @@ class OpenAIWhisper:
         count = self._model.num_languages if multilingual else 0
         self.languages: tuple[str, ...] = tuple(LANGUAGES)[:count] if multilingual else ("en",)
 
-    def detect_language(self, samples: Mono) -> str:
-        """See `Engine.detect_language`."""
+    def rank_languages(self, samples: Mono) -> list[str]:
+        """See `Engine.rank_languages`."""
         import whisper
 
         mel = whisper.log_mel_spectrogram(
@@ -61,7 +61,7 @@ class OpenAIWhisper:
         )
         mel = mel.half() if self._half else mel
         _, probabilities = self._model.detect_language(mel)
-        return str(max(probabilities, key=probabilities.__getitem__))
+        return sorted(probabilities, key=probabilities.__getitem__, reverse=True)
 
     def recognise(self, samples: Mono, *, language: str, context: str) -> list[Guess]:
         """See `Engine.recognise`."""

@@ -21,6 +21,7 @@ from audio_chain.transcribe.transcript import Segment, Transcript
 MAX_SECONDS: Final = 600.0
 BLOCK_SECONDS: Final = 30.0
 SILENCE: Final = 1e-3  # a peak of -60 dBFS
+LANGUAGES_TRIED: Final = 2  # an accent can be taken for the speaker's first language
 
 
 class Transcriber(Protocol):
@@ -70,8 +71,8 @@ class Engine(Protocol):
     name: str
     languages: tuple[str, ...]
 
-    def detect_language(self, samples: Mono) -> str:
-        """The likeliest language of `samples` (16 kHz): one of `languages`."""
+    def rank_languages(self, samples: Mono) -> list[str]:
+        """`languages`, the one likeliest spoken in `samples` (16 kHz) first."""
         ...
 
     def recognise(self, samples: Mono, *, language: str, context: str) -> list[Guess]:
@@ -170,9 +171,14 @@ class WhisperTranscriber:
         left_out: list[Segment] = []
         progress(0.0, expected)
         for window in windows(spans(heard)):
-            language = language or self._engine.detect_language(window.samples)
-            for segment, is_believed in self._segments(window, language):
-                (segments if is_believed else left_out).append(segment)
+            guessed = [language] if language else self._engine.rank_languages(window.samples)
+            for candidate in guessed[:LANGUAGES_TRIED]:
+                believed, doubted = self._segments(window, candidate)
+                if believed:
+                    language = candidate
+                    break
+            segments += believed
+            left_out += doubted
             progress(window.end, max(expected, window.end))
         progress(heard.seconds, heard.seconds)
 
@@ -204,9 +210,11 @@ class WhisperTranscriber:
             f"give a code such as en, de or ja, one of: {', '.join(sorted(languages))}"
         )
 
-    def _segments(self, window: Window, language: str) -> Iterator[tuple[Segment, bool]]:
-        """What is said in a window, at its time in the recording, and whether to believe it."""
+    def _segments(self, window: Window, language: str) -> tuple[list[Segment], list[Segment]]:
+        """What is said in a window, at its time in the recording: the believed, the doubted."""
         context = self._context if language == "en" else ""
+        believed: list[Segment] = []
+        doubted: list[Segment] = []
         earliest = 0.0
         for guess in self._engine.recognise(window.samples, language=language, context=context):
             start = max(earliest, window.original(guess.start))
@@ -214,7 +222,8 @@ class WhisperTranscriber:
             earliest = end
             text = " ".join(guess.text.split())
             segment = Segment(_to_ms(start), _to_ms(end), text, round(guess.confidence, 4))
-            yield segment, believable(guess, context)
+            (believed if believable(guess, context) else doubted).append(segment)
+        return believed, doubted
 
 
 def _to_ms(seconds: float) -> float:

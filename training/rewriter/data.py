@@ -160,7 +160,10 @@ def _rules(memo: Memo) -> Iterator[tuple[str, bool]]:
         yield f"{field} must list at least one answer, none twice", _distinct(values, 1, 99)
         unknown = ", ".join(value for value in values if value not in allowed)
         yield f"{field} {unknown!r} is not in the vocabulary", not unknown
-    yield "instruments with the named ones must be 1 to 5", _distinct(memo.instruments, 1, MAX_INSTRUMENTS)
+    yield (
+        "instruments with the named ones must be 1 to 5",
+        _distinct(memo.instruments, 1, MAX_INSTRUMENTS),
+    )
     yield "avoid must be 0 to 3, none twice", _distinct(memo.avoid, 0, MAX_AVOID)
     for name in memo.instruments + memo.avoid:
         yield f"{name!r} is not a short lower-case name", bool(re.fullmatch(NAME_PATTERN, name))

@@ -155,7 +155,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="measure the rewriter on the held-out memos")
     parser.add_argument("--heldout", type=Path, default=MEMOS, help="folder of *.jsonl files")
     parser.add_argument("--adapter", type=Path, help="another adapter than the shipped one")
-    parser.add_argument("--systems", nargs="+", default=["tuned", "few-shot", "keywords", "nearest"])
+    parser.add_argument(
+        "--systems", nargs="+", default=["tuned", "few-shot", "keywords", "nearest"]
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--answers", type=Path, help="also write every answer, as JSON lines")
     parser.add_argument("--offline", action="store_true", help="don't download weights")

@@ -49,10 +49,8 @@ class Encoded:
     weights: list[float]
 
 
-def encode(
-    example: Example, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerBase
-) -> Encoded:
-    """Encode an example as the decoder will see it."""
+def encode(example: Example, encoder: PromptEncoder, tokenizer: PreTrainedTokenizerBase) -> Encoded:
+    """Encode an example as the decoder will see it, up to the last token that counts."""
     prompt = encoder.prefix + encoder.continuation(example.memo)
     text = example.answer.to_json()
     tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -61,7 +59,9 @@ def encode(
         next((example.weights[name] for name, a, b in spans if a <= start < b), 0.0)
         for start, _ in tokens["offset_mapping"]
     ]
-    return Encoded(prompt + list(tokens["input_ids"]), [0.0] * len(prompt) + weights)
+    end = max(index for index, weight in enumerate(weights) if weight) + 1
+    answer = list(tokens["input_ids"])[:end]
+    return Encoded(prompt + answer, [0.0] * len(prompt) + weights[:end])
 
 
 def collate(batch: Sequence[Encoded], device: torch.device) -> dict[str, torch.Tensor]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from audio_chain.errors import ChainError
+from audio_chain.rewrite.adapter import ADAPTER_FILE
 from audio_chain.rewrite.checkpoint import open_checkpoint
 from audio_chain.rewrite.prompt import PromptEncoder
 from prompts import rewriter_prompt
@@ -87,7 +88,13 @@ def split(memos: Sequence[Memo], recipe: Recipe) -> tuple[list[Memo], list[Memo]
 
 
 def train(
-    base: Path, memos: Sequence[Memo], recipe: Recipe, out: Path, device_name: str, log: TextIO
+    base: Path,
+    memos: Sequence[Memo],
+    recipe: Recipe,
+    out: Path,
+    device_name: str,
+    log: TextIO,
+    resume: Path | None = None,
 ) -> dict[str, Any]:
     """Train an adapter and save the best one.
 
@@ -104,6 +111,8 @@ def train(
         ``auto``, ``cpu``, ``cuda`` ...
     log : TextIO
         Gets one JSON line an epoch.
+    resume : Path, optional
+        Folder of an adapter of the same rank to go on from, with a new schedule.
 
     Returns
     -------
@@ -111,7 +120,8 @@ def train(
         The record also written to ``training.json``.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
 
     if device_name == "auto":
         device_name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -128,7 +138,10 @@ def train(
         target_modules=list(_LINEAR_LAYERS),
         task_type="CAUSAL_LM",
     )
-    tuned = get_peft_model(model, lora).to(device)
+    tuned = get_peft_model(model, lora)
+    if resume is not None:
+        set_peft_model_state_dict(tuned, load_file(resume / ADAPTER_FILE))
+    tuned.to(device)
     learning, validation = split(memos, recipe)
     steps_an_epoch = math.ceil((len(learning) + recipe.composed) / recipe.batch)
     total = recipe.max_steps or steps_an_epoch * recipe.epochs
@@ -170,6 +183,8 @@ def train(
         if criterion < best:
             best = criterion
             record = {"recipe": asdict(recipe), "best": entry, "memos": _digest(memos)}
+            if resume is not None:
+                record["resumed_from"] = _sha256(resume / ADAPTER_FILE)
             _save(tuned, record, out)
         if step >= total:
             break
@@ -209,6 +224,10 @@ def _digest(memos: Sequence[Memo]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _save(tuned: Any, record: dict[str, Any], out: Path) -> None:
     """Write the adapter in float16, its config without any path of this machine, the record."""
     import torch
@@ -220,7 +239,7 @@ def _save(tuned: Any, record: dict[str, Any], out: Path) -> None:
         name: tensor.detach().to("cpu", torch.float16).contiguous()
         for name, tensor in get_peft_model_state_dict(tuned).items()
     }
-    save_file(tensors, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, out / ADAPTER_FILE, metadata={"format": "pt"})
     config = tuned.peft_config["default"]
     config.base_model_name_or_path = BASE_NAME
     config.inference_mode = True
@@ -236,6 +255,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--base", type=Path, required=True, help="model folder or GGUF file")
     parser.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    parser.add_argument("--resume", type=Path, help="folder of an adapter to go on from")
     parser.add_argument("--memos", type=Path, default=MEMOS, help="folder of *.jsonl files")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda ...")
     for name, value in asdict(Recipe()).items():
@@ -248,7 +268,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.out.mkdir(parents=True, exist_ok=True)
         with (arguments.out / "log.jsonl").open("w", encoding="utf-8") as log:
             record = train(
-                arguments.base, memos, recipe, arguments.out, arguments.device, log
+                arguments.base,
+                memos,
+                recipe,
+                arguments.out,
+                arguments.device,
+                log,
+                arguments.resume,
             )
     except ChainError as error:
         print(f"error: {error}", file=sys.stderr)

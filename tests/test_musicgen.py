@@ -1,0 +1,297 @@
+"""Our decoding of MusicGen against transformers', on tiny random and on the nano weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from audio_chain import models
+from audio_chain.errors import UsageError
+from audio_chain.generate import GenerationRequest, load_generator
+from audio_chain.generate.musicgen.checkpoint import load_whole, read_tensors
+from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
+from audio_chain.generate.musicgen.decoding import decode
+from audio_chain.generate.musicgen.delay import delays, undelayed
+from audio_chain.generate.musicgen.generator import MusicgenGenerator
+from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided, truncated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    EncodecConfig,
+    MusicgenConfig,
+    MusicgenForCausalLM,
+    MusicgenForConditionalGeneration,
+    T5Config,
+)
+from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
+
+CPU = torch.device("cpu")
+GREEDY = Sampling(guidance=3.0, top_k=1)
+
+
+def tiny(channels: int = 1, seed: int = 0) -> MusicgenForConditionalGeneration:
+    """A whole MusicGen of a few thousand random weights, in transformers' own classes."""
+    torch.manual_seed(seed)
+    config = MusicgenConfig(
+        text_encoder=T5Config(
+            vocab_size=50, d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3
+        ).to_dict(),
+        audio_encoder=EncodecConfig(
+            target_bandwidths=[2.2],
+            sampling_rate=32_000,
+            num_filters=4,
+            hidden_size=16,
+            codebook_dim=16,
+            codebook_size=32,
+            upsampling_ratios=[8, 5, 4, 4],
+            use_causal_conv=False,
+            num_lstm_layers=1,
+        ).to_dict(),
+        decoder=MusicgenDecoderConfig(
+            vocab_size=32,
+            hidden_size=32,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            ffn_dim=48,
+            num_codebooks=4 * channels,
+            audio_channels=channels,
+            pad_token_id=32,
+            bos_token_id=32,
+            initializer_factor=0.5,
+        ).to_dict(),
+    )
+    model = MusicgenForConditionalGeneration(config).eval()
+    for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
+        setattr(model.generation_config, field, 32)
+    return model
+
+
+def codes_of(model: MusicgenForConditionalGeneration, frames: int, **inputs: Any) -> torch.Tensor:
+    """The codes that transformers' own `generate` hands to the codec, greedily decoded."""
+    seen: list[torch.Tensor] = []
+    book_count = model.config.decoder.num_codebooks
+    channels = model.config.decoder.audio_channels
+    original = model.audio_encoder.decode
+
+    def watched(audio_codes: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        seen.append(audio_codes[0])
+        return original(audio_codes, *args, **kwargs)
+
+    model.audio_encoder.decode = watched
+    try:
+        model.generate(
+            **inputs, do_sample=False, max_new_tokens=frames + book_count // channels - 1
+        )
+    finally:
+        model.audio_encoder.decode = original
+    if channels == 1:
+        return seen[0]
+    return torch.stack(seen, 2).flatten(1, 2)
+
+
+def decoder_of(model: MusicgenForConditionalGeneration) -> Decoder:
+    return Decoder(DecoderShape.of(model.config.decoder), model.decoder.state_dict())
+
+
+def conditions(
+    model: MusicgenForConditionalGeneration, ids: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    states = model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    with torch.inference_mode():
+        projected: torch.Tensor = model.enc_to_dec_proj(states)
+    return projected
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_greedy_codes_equal_transformers(channels: int, guidance: float) -> None:
+    model = tiny(channels)
+    ids = torch.tensor([[5, 9, 12, 1], [7, 3, 1, 0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    theirs = codes_of(model, 25, input_ids=ids, attention_mask=mask, guidance_scale=guidance)
+    ours = decode(
+        decoder_of(model),
+        conditions(model, ids, mask),
+        mask,
+        25,
+        (0, 1),
+        Sampling(guidance=guidance, top_k=1),
+    )
+    assert torch.equal(ours, theirs)
+
+
+def test_prefill_equals_steps() -> None:
+    model = tiny()
+    decoder = decoder_of(model)
+    tokens = torch.randint(30, (2, 4, 9), generator=torch.Generator().manual_seed(1))
+    mask = torch.tensor([[1, 1, 0]])
+    text = torch.randn(1, 3, 32, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        whole = decoder.prefill(tokens, decoder.start(text, mask, 2, 9))
+        state = decoder.start(text, mask, 2, 9)
+        decoder.prefill(tokens[..., :4], state)
+        for column in range(4, 9):
+            last = decoder.step(tokens[..., column], state)
+    torch.testing.assert_close(last, whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def nano() -> Iterator[MusicgenGenerator]:
+    generator = load_generator(models.CATALOGUE["musicgen-nano"], device="cpu")
+    assert isinstance(generator, MusicgenGenerator)
+    yield generator
+
+
+def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
+    """The shipped tensors, put into transformers' class, give the same codes."""
+    folders = models.folders(models.CATALOGUE["musicgen-nano"])
+    config = AutoConfig.from_pretrained(folders["musicgen-nano"])
+    model = MusicgenForConditionalGeneration(
+        config,
+        text_encoder=AutoModel.from_pretrained(folders["minilm"], dtype=torch.float32),
+        audio_encoder=AutoModel.from_pretrained(
+            folders["spectral-codec-nano"], dtype=torch.float32
+        ),
+        decoder=MusicgenForCausalLM(config.decoder),
+    ).eval()
+    tensors = {k: v.float() for k, v in read_tensors(folders["musicgen-nano"]).items()}
+    missing = model.load_state_dict(tensors, strict=False)
+    assert not missing.unexpected_keys
+    assert not [k for k in missing.missing_keys if k.startswith(("decoder.", "enc_to_dec"))]
+    for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
+        setattr(model.generation_config, field, config.decoder.pad_token_id)
+
+    text, mask, _ = nano._conditions("slow sad solo piano", "")
+    words = nano._parts.tokenizer(["slow sad solo piano"], return_tensors="pt")
+    theirs = codes_of(
+        model,
+        30,
+        input_ids=words["input_ids"],
+        attention_mask=words["attention_mask"],
+        guidance_scale=3.0,
+    )
+    ours = decode(nano._parts.decoder, text, mask, 30, (0,), GREEDY)
+    assert torch.equal(ours, theirs)
+
+
+def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
+    from tokenizers import Tokenizer, models as tokenizer_models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    model = tiny(channels=2)
+    model.save_pretrained(tmp_path)
+    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "sad", "piano"])}
+    tokenizer = Tokenizer(tokenizer_models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
+    ).save_pretrained(tmp_path)
+    generator = MusicgenGenerator(
+        "tiny", "musicgen", load_whole(tmp_path, CPU, torch.float32)
+    )
+    (clip,) = generator.generate(GenerationRequest(("sad piano",), 0.2, (3,)))
+    assert clip.rate == 32_000
+    assert clip.samples.shape == (2, 6_400)
+
+
+def test_a_piece_depends_on_its_own_seed_only(nano: MusicgenGenerator) -> None:
+    prompts = ("slow sad solo piano", "fast techno, 130 bpm", "slow sad solo piano")
+    together = list(nano.generate(GenerationRequest(prompts, 0.6, (7, 8, 9))))
+    (alone,) = nano.generate(GenerationRequest(prompts[1:2], 0.6, (8,)))
+    assert np.array_equal(together[1].samples, alone.samples)
+    assert not np.array_equal(together[0].samples, together[2].samples)
+
+
+def test_a_negative_prompt_changes_the_music(nano: MusicgenGenerator) -> None:
+    plain = GenerationRequest(("rock with drums",), 0.6, (1,))
+    without = GenerationRequest(("rock with drums",), 0.6, (1,), negative="drums")
+    (a,), (b,) = nano.generate(plain), nano.generate(without)
+    assert not np.array_equal(a.samples, b.samples)
+
+
+def test_progress_ends_at_its_total(nano: MusicgenGenerator) -> None:
+    seen: list[tuple[float, float]] = []
+    request = GenerationRequest(("a", "b"), 0.4, (1, 2))
+    list(nano.generate(request, progress=lambda done, total: seen.append((done, total))))
+    done, totals = zip(*seen, strict=True)
+    assert list(done) == list(range(1, len(done) + 1))
+    assert set(totals) == {done[-1]}
+
+
+def test_too_long_is_refused(nano: MusicgenGenerator) -> None:
+    with pytest.raises(UsageError, match="up to 10 s"):
+        list(nano.generate(GenerationRequest(("a",), 11.0, (1,))))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("prompts", ("",), "a prompt"),
+        ("prompts", ("a", "b"), "one seed"),
+        ("seconds", float("nan"), "seconds"),
+        ("guidance", -1.0, "guidance"),
+        ("temperature", 0.0, "temperature"),
+        ("top_k", -1, "top-k"),
+        ("top_p", 1.5, "top-p"),
+    ],
+)
+def test_bad_requests_are_named(field: str, value: object, said: str) -> None:
+    good: dict[str, Any] = {"prompts": ("a",), "seconds": 1.0, "seeds": (1,)}
+    with pytest.raises(UsageError, match=said):
+        GenerationRequest(**(good | {field: value}))
+
+
+def test_unknown_families_are_refused() -> None:
+    with pytest.raises(UsageError, match="families"):
+        load_generator(models.CATALOGUE["stabilityai/stable-audio-open-1.0"])
+
+
+@given(st.integers(1, 2), st.integers(1, 12), st.integers(1, 4))
+def test_undelayed_inverts_transformers_pattern(channels: int, frames: int, pairs: int) -> None:
+    books = pairs * channels
+    codes = torch.arange(books * frames).view(1, books, frames)
+    lags = delays(books, channels)
+    steps = torch.full((1, books, frames + max(lags)), -1)
+    for book, lag in enumerate(lags):
+        steps[:, book, lag : lag + frames] = codes[:, book]
+    assert torch.equal(undelayed(steps, lags), codes)
+
+
+def test_guidance_extremes() -> None:
+    a, b = torch.randn(2, 3), torch.randn(2, 3)
+    torch.testing.assert_close(guided(a, b, 1.0), a)
+    torch.testing.assert_close(guided(a, b, 0.0), b)
+    torch.testing.assert_close(guided(a, a, 7.0), a)
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 8), st.integers(0, 2**31))
+def test_top_k_keeps_the_k_most_likely(k: int, seed: int) -> None:
+    logits = torch.randn(2, 8, generator=torch.Generator().manual_seed(seed))
+    kept = truncated(logits, Sampling(top_k=k)).isfinite()
+    assert torch.equal(kept.sum(-1), torch.full((2,), k))
+    assert (logits.masked_fill(~kept, torch.inf).amin(-1) >= logits.sort(-1)[0][:, -k]).all()
+
+
+def test_top_p_keeps_the_smallest_sufficient_set() -> None:
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    for share, count in ((0.4, 1), (0.5, 1), (0.6, 2), (0.81, 3), (0.99, 4)):
+        kept = truncated(logits, Sampling(top_k=0, top_p=share)).isfinite()
+        assert kept.tolist() == [index < count for index in range(4)]
+
+
+def test_draws_follow_the_softmax() -> None:
+    """Chi-square of 20,000 draws against the softmax; 3 degrees of freedom, p = 1e-4 at 21.1."""
+    logits = torch.tensor([[[0.2, 1.1, -0.7, 0.0]]])
+    draws = Draws((5,), (1, 4), CPU)
+    sampling = Sampling(top_k=0)
+    counts = torch.zeros(4)
+    for _ in range(20_000):
+        counts[draw(logits, sampling, draws)] += 1
+    expected = logits[0, 0].softmax(-1) * 20_000
+    assert ((counts - expected) ** 2 / expected).sum() < 21.1
