@@ -35,7 +35,11 @@ def pick(name: str = "auto") -> str:
 
     kind, _, number = check(name).partition(":")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    usable = {"cuda": gpus > int(number or 0), "mps": torch.backends.mps.is_available(), "cpu": True}
+    usable = {
+        "cuda": gpus > int(number or 0),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if kind == "auto":
         return next(device for device, is_usable in usable.items() if is_usable)
     if not usable[kind]:

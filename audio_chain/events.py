@@ -124,7 +124,7 @@ def staged(
     def body() -> None:
         try:
             results.append(work(progress))
-        except BaseException as error:  # noqa: BLE001  (handed over to the consumer)
+        except BaseException as error:  # handed over to the consumer
             inbox.put(_Ended(error))
         else:
             inbox.put(_Ended())

@@ -90,9 +90,7 @@ def finish(work: Pass, progress: Progress) -> Run:
     )
 
 
-def _record(
-    work: Pass, clips: list[Clip], tracks: list[Path], seconds: dict[str, float]
-) -> Record:
+def _record(work: Pass, clips: list[Clip], tracks: list[Path], seconds: dict[str, float]) -> Record:
     """All of the manifest but the files."""
     request, cards = work.request, work.backends.cards
     memo: dict[str, Any] | None = None

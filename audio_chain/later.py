@@ -32,7 +32,10 @@ class Later(Generic[T]):
         return self._future
 
     def get(self) -> T:
-        """Wait for the value; an exception of `make` comes out here, and the next call tries again."""
+        """Wait for the value.
+
+        An exception of `make` comes out here, and the next call tries again.
+        """
         future = self.begin()
         try:
             return future.result()
@@ -47,5 +50,5 @@ class Later(Generic[T]):
     def _fill(self, future: Future[T]) -> None:
         try:
             future.set_result(self._make())
-        except BaseException as error:  # noqa: BLE001  (raised where the value is wanted)
+        except BaseException as error:  # raised where the value is wanted
             future.set_exception(error)

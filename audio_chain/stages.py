@@ -34,7 +34,8 @@ def _enough_memory(card: models.ModelCard) -> Iterator[None]:
         if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in signs):
             raise
         raise ChainError(
-            f"not enough memory for {card.name}: choose a smaller model, or fewer and shorter tracks"
+            f"not enough memory for {card.name}: choose a smaller model, "
+            "or fewer and shorter tracks"
         ) from error
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two on busy cores are far slower
 os.environ.setdefault("TQDM_DISABLE", "1")  # as the program does before it imports anything
+
+settings.register_profile("any-machine", deadline=None)  # a busy machine is no failure
+settings.load_profile("any-machine")
 
 if TYPE_CHECKING:
     from audio_chain import Chain, Run
@@ -32,9 +36,7 @@ def chain() -> Chain:
 
 
 @pytest.fixture(scope="session")
-def memo_run(
-    chain: Chain, memos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Run:
+def memo_run(chain: Chain, memos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One whole run on the demo memo, 2 s of music. Its folder is not to be changed."""
     from audio_chain import MemoRequest
 

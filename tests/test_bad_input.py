@@ -142,7 +142,9 @@ def test_an_unreadable_recording(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [path.name for path in tmp_path.iterdir()] == ["silent.wav"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere"
+)
 def test_a_folder_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,9 +237,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_no_space_left(
-    memo_run: Run, small_disk: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_space_left(memo_run: Run, small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     brief = memo_run.folder / "brief.json"
     out = small_disk / "run"
     assert cli.main(["memo", "--brief", str(brief), "--format", "wav", "-o", str(out)]) == 1

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import cli
 from audio_chain import Run
 from audio_chain.audio import probe, read_tags
 from audio_chain.doctor import Check, examine
+from audio_chain.events import ChainFinished, Notice, StageFinished, StageProgress, StageStarted
 from audio_chain.terminal import printable
 
 ROOT = Path(cli.__file__).parent
@@ -71,6 +73,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run_cli("--version")
     assert capsys.readouterr().out == f"audio-chain {audio_chain.__version__}\n"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == audio_chain.__version__
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,9 @@ def test_a_brief_can_be_edited_and_played(
     brief = json.loads((memo_run.folder / "brief.json").read_text(encoding="utf-8"))
     mine = tmp_path / "brief.json"
     mine.write_text(json.dumps({**brief, "mood": "happy", "seconds": 1}), encoding="utf-8")
-    assert run_cli("memo", "--brief", mine, "--no-fades", "--no-loudness", "-o", tmp_path / "r") == 0
+    assert (
+        run_cli("memo", "--brief", mine, "--no-fades", "--no-loudness", "-o", tmp_path / "r") == 0
+    )
     record = json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))
     assert "happy" in record["prompt"]
     assert record["track_seconds"] == 1
@@ -185,14 +191,27 @@ def test_failures_are_events_too(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_bars_on_a_terminal(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    memo_run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "100")
-    assert run_cli("memo", "--text", "[bold]a harp[/]", "--seconds", "1", "-o", tmp_path / "r") == 0
+    monkeypatch.setenv("COLUMNS", "200")
+    with cli._display(as_json=False) as display:
+        display.show(StageStarted("fetch", 5e6, "bytes", "a [bold]model[/]"))
+        display.show(StageProgress("fetch", 2.5e6, 5e6))
+        display.show(StageFinished("fetch", 1.0, None))
+        display.show(StageStarted("transcribe", 10.0, "seconds"))
+        display.show(StageFinished("transcribe", 1.0, memo_run.transcript))
+        display.show(StageStarted("rewrite"))
+        display.show(StageFinished("rewrite", 1.0, memo_run.brief))
+        display.show(Notice("a [red]licence[/] \x1b[2J"))
+        display.show(ChainFinished(memo_run))
     shown = capfd.readouterr().err
-    for title in ("writing the brief", "playing", "finishing", "brief: "):
-        assert title in shown
+    assert "fetching a [bold]model[/]" in shown
+    assert "listening" in shown
+    assert "heard: Hey, so" in shown
+    assert "brief: " in shown
+    assert "note: a [red]licence[/] \\x1b[2J" in shown
+    assert "100%" in shown
 
 
 # --- the other commands -----------------------------------------------------------------------
@@ -249,12 +268,15 @@ def test_doctor_finds_packages_built_for_another_torch(
     (tmp_path / "torchaudio" / "__init__.py").write_text(broken)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
-    assert Check(
-        "torchaudio",
-        "failed",
-        "can't be imported: libc10_cuda.so: cannot open shared object file",
-        "it doesn't fit the installed torch: pip uninstall torchaudio",
-    ) in examine()
+    assert (
+        Check(
+            "torchaudio",
+            "failed",
+            "can't be imported: libc10_cuda.so: cannot open shared object file",
+            "it doesn't fit the installed torch: pip uninstall torchaudio",
+        )
+        in examine()
+    )
 
 
 def test_text_cannot_command_the_terminal() -> None:

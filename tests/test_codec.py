@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel
+
 from audio_chain import models
 from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
-from transformers import AutoModel
 
 
 @pytest.fixture(scope="module")

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from audio_chain import models
-from audio_chain.errors import UsageError
-from audio_chain.generate import GenerationRequest, load_generator
-from audio_chain.generate.musicgen.checkpoint import load_whole, read_tensors
-from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
-from audio_chain.generate.musicgen.decoding import decode
-from audio_chain.generate.musicgen.delay import delays, undelayed
-from audio_chain.generate.musicgen.generator import MusicgenGenerator
-from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided, truncated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
@@ -29,6 +19,16 @@ from transformers import (
     T5Config,
 )
 from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
+
+from audio_chain import models
+from audio_chain.errors import UsageError
+from audio_chain.generate import GenerationRequest, load_generator
+from audio_chain.generate.musicgen.checkpoint import load_whole, read_tensors
+from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
+from audio_chain.generate.musicgen.decoding import decode
+from audio_chain.generate.musicgen.delay import delays, undelayed
+from audio_chain.generate.musicgen.generator import MusicgenGenerator
+from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided, truncated
 
 CPU = torch.device("cpu")
 GREEDY = Sampling(guidance=3.0, top_k=1)
@@ -141,10 +141,10 @@ def test_prefill_equals_steps() -> None:
 
 
 @pytest.fixture(scope="module")
-def nano() -> Iterator[MusicgenGenerator]:
+def nano() -> MusicgenGenerator:
     generator = load_generator(models.CATALOGUE["musicgen-nano"], device="cpu")
     assert isinstance(generator, MusicgenGenerator)
-    yield generator
+    return generator
 
 
 def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
@@ -180,7 +180,8 @@ def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
 
 
 def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
-    from tokenizers import Tokenizer, models as tokenizer_models, pre_tokenizers
+    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers import models as tokenizer_models
     from transformers import PreTrainedTokenizerFast
 
     model = tiny(channels=2)
@@ -191,9 +192,7 @@ def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
     ).save_pretrained(tmp_path)
-    generator = MusicgenGenerator(
-        "tiny", "musicgen", load_whole(tmp_path, CPU, torch.float32)
-    )
+    generator = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, torch.float32))
     (clip,) = generator.generate(GenerationRequest(("sad piano",), 0.2, (3,)))
     assert clip.rate == 32_000
     assert clip.samples.shape == (2, 6_400)

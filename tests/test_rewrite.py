@@ -89,7 +89,8 @@ def tiny(seed: int, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
         tie_word_embeddings=True,
         initializer_range=0.5,  # strong opinions, so that answers differ and end
     )
-    return LlamaForCausalLM(config).eval()
+    model: PreTrainedModel = LlamaForCausalLM(config).eval()
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_any_model_and_any_text_give_a_valid_answer(
     prompt = tokenizer.encode("hi " + said, add_special_tokens=False)
     result = decode(tiny(seed, tokenizer), constraint, prompt[:1], prompt[1:] or [5])
     assert parse_answer(result.text)
-    assert tokenizer.decode(result.tokens) == result.text
+    assert tokenizer.decode([*result.tokens]) == result.text
     assert 0 < result.forced < len(result.tokens)
 
 
@@ -273,7 +274,7 @@ def test_adapter_is_merged_into_the_base(
     tokenizer.save_pretrained(tmp_path / "base")
     config = LoraConfig(r=2, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
     tuned = get_peft_model(tiny(2, tokenizer), config).eval()
-    tuned.save_pretrained(tmp_path / "adapter")
+    tuned.save_pretrained(str(tmp_path / "adapter"))
     folder = dense_folder("tiny", tmp_path / "base", "key", tmp_path / "adapter")
     merged = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     ids = torch.arange(10, 30)[None]
@@ -502,7 +503,11 @@ def test_server_that_hangs_up(server: _Server) -> None:
 
 def test_server_that_is_slow(server: _Server) -> None:
     done = threading.Event()
-    server.reply = lambda *_: bool(done.wait(5)) and None
+
+    def wait(*_: Any) -> None:
+        done.wait(5)
+
+    server.reply = wait
     with pytest.raises(ServerError, match=r"within 0\.2 s"):
         ServerRewriter(url_of(server), "m", timeout=0.2).rewrite("a tune", seconds=5)
     done.set()

@@ -62,7 +62,9 @@ def test_the_manifest_tells_what_is_needed_to_repeat_it(
 
 def _wheel_hashes(record: dict[str, dict[str, dict[str, dict[str, str]]]]) -> list[str]:
     return [
-        digest for facts in record["weights"].values() for digest in facts.get("wheels", {}).values()
+        digest
+        for facts in record["weights"].values()
+        for digest in facts.get("wheels", {}).values()
     ]
 
 
@@ -167,22 +169,25 @@ def test_a_folder_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     assert (folder / "track.txt").read_bytes() == b"la"
 
 
+def fail_after(name: str, folder: Path) -> ChainError:
+    """Make a run folder, write one file, and fail."""
+    try:
+        with RunFolder(folder, "title") as draft:
+            draft.write(name, b"{}")
+            raise ChainError("no")
+    except ChainError as error:
+        return error
+
+
 def test_a_failed_run_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ChainError), RunFolder(tmp_path / "new" / "deep" / "run", "t") as draft:
-        draft.write("track.txt", b"la")
-        raise ChainError("no")
+    fail_after("track.txt", tmp_path / "new" / "deep" / "run")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_run_keeps_the_brief_and_says_so(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ChainError) as failure,
-        RunFolder(tmp_path / "my run", "t") as draft,
-    ):
-        draft.write_json("brief.json", {})
-        raise ChainError("no")
+    error = fail_after("brief.json", tmp_path / "my run")
     kept = tmp_path / "my run.partial" / "brief.json"
-    assert failure.value.__notes__ == [f"the brief is kept: go on with --brief '{kept}'"]
+    assert error.__notes__ == [f"the brief is kept: go on with --brief '{kept}'"]
     with RunFolder(tmp_path / "my run", "t") as draft:  # and is not in the way
         assert draft.path == tmp_path / "my run.partial-2"
         assert draft.publish() == tmp_path / "my run"

@@ -59,7 +59,7 @@ class Listening:
 def pooled_text(encoder: nn.Module, words: Tensor) -> Tensor:
     """Mean of the token states over the words of (batch, words) ids."""
     mask = (words != 0).long()
-    states = encoder(input_ids=words, attention_mask=mask).last_hidden_state.float()
+    states: Tensor = encoder(input_ids=words, attention_mask=mask).last_hidden_state.float()
     return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
 
@@ -98,7 +98,7 @@ def objective(
 @torch.no_grad()
 def validate(model: ClapNanoModel, encoder: nn.Module, data: Listening) -> dict[str, float]:
     """Caption retrieval, genre accuracy and instrument average on held-out pieces."""
-    model.eval()
+    model.train(False)
     audio, genre, instrument = [], [], []
     for batch in data.audio.split(50):
         a, g, i = model.listen(batch.float() / 32768)
@@ -153,7 +153,9 @@ def train(options: argparse.Namespace) -> None:
         loss.backward()
         rise = min(1.0, (step + 1) / WARM_UP)
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * rise * 0.5 * (1 + math.cos(math.pi * step / options.steps))
+            group["lr"] = (
+                LEARNING_RATE * rise * 0.5 * (1 + math.cos(math.pi * step / options.steps))
+            )
         optimizer.step()
         if (step + 1) % options.log_every == 0:
             rate = (step + 1 - first) / (time.monotonic() - started)

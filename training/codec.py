@@ -150,8 +150,9 @@ def validate(model: SpectralCodecModel, pieces: Tensor) -> dict[str, object]:
     for batch in pieces.split(20):
         audio = batch.float() / 32768
         coded = model.encode(audio[:, None]).audio_codes
+        assert coded is not None
         decoded = model.decode(coded).audio_values
-        assert coded is not None and decoded is not None
+        assert decoded is not None
         ratios.append(signal_to_noise(audio, decoded[:, 0, : audio.shape[-1]]))
         codes.append(coded[0].transpose(1, 2).reshape(-1, coded.shape[2]))
     used = perplexity(torch.cat(codes), model.config.codebook_size)

@@ -1,8 +1,9 @@
 """Put trained models into the folders that are shipped: sharded safetensors with checksums.
 
-    python -m training.export musicgen RUN
-    python -m training.export codec RUN
-    python -m training.export clap RUN
+python -m training.export musicgen RUN
+python -m training.export codec RUN
+python -m training.export clap RUN
+python -m training.export rewriter RUN
 """
 
 from __future__ import annotations
@@ -82,7 +83,21 @@ def export_clap(run: Path) -> Path:
     return folder
 
 
-EXPORTS: Final = {"musicgen": export_musicgen, "codec": export_codec, "clap": export_clap}
+def export_rewriter(run: Path) -> Path:
+    """Copy the adapter of a run."""
+    folder = _cleared("smollm2-135m-rewriter")
+    for name in ("adapter_config.json", "adapter_model.safetensors", "training.json"):
+        shutil.copy(run / name, folder)
+    shutil.copy(run / "log.jsonl", folder / "training.jsonl")
+    return folder
+
+
+EXPORTS: Final = {
+    "rewriter": export_rewriter,
+    "musicgen": export_musicgen,
+    "codec": export_codec,
+    "clap": export_clap,
+}
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def decoder_config(codebook_size: int, codebooks: int) -> MusicgenDecoderConfig:
         pad_token_id=codebook_size,
         bos_token_id=codebook_size,
         audio_channels=1,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa",  # type: ignore[call-arg]
     )
 
 
@@ -88,7 +88,8 @@ class ConditionedDecoder(nn.Module):
             encoder_attention_mask=mask,
             use_cache=False,
         )
-        return output.logits.view(batch, books, frames, -1)
+        logits: Tensor = output.logits
+        return logits.view(batch, books, frames, -1)
 
 
 def delayed(codes: Tensor, pad: int) -> Tensor:
@@ -185,6 +186,7 @@ def learning_rate(step: int, steps: int) -> float:
 
 def train(options: argparse.Namespace) -> None:
     """Run the training that the command line asks for."""
+    began = time.monotonic()
     device = options.device
     torch.manual_seed(options.seed)
     torch.backends.cuda.matmul.allow_tf32 = True
@@ -195,11 +197,14 @@ def train(options: argparse.Namespace) -> None:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     encoder = AutoModel.from_pretrained(options.text, dtype=dtype).to(device).eval()
     config = decoder_config(CODEC.codebook_size, CODEC.num_quantizers)
-    pad = config.pad_token_id
+    pad = CODEC.codebook_size
     model = ConditionedDecoder(config, encoder.config.hidden_size).to(device)
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [
+        {"params": matrices, "weight_decay": WEIGHT_DECAY},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.AdamW(groups, LEARNING_RATE, betas=(0.9, 0.95), fused=device == "cuda")
     state, first = options.run / "state.safetensors", 0
     if options.resume and state.exists():
@@ -214,9 +219,7 @@ def train(options: argparse.Namespace) -> None:
         words = torch.ones(options.batch, TEXT_TOKENS, dtype=torch.long, device=device)
         with half:
             nothing = torch.zeros(options.batch, device=device)
-            by_book = objective(
-                silence.short().to(device), *text_states(encoder, words), nothing
-            )
+            by_book = objective(silence.short().to(device), *text_states(encoder, words), nothing)
         by_book.mean().backward()
 
     corpus = Corpus(options.data, options.shards, tokenizer, device)
@@ -250,7 +253,7 @@ def train(options: argparse.Namespace) -> None:
             timed = time.monotonic()
         if options.minutes and step == first + 300:
             rate = 200 / (time.monotonic() - timed)
-            left = options.minutes * 60 - (time.monotonic() - started)
+            left = options.minutes * 60 - (time.monotonic() - began)
             options.steps = step + int(rate * left)
             journal.write(step=step + 1, rate=round(rate, 2), steps=options.steps)
         if (step + 1) % options.log_every == 0:
@@ -272,7 +275,10 @@ def train(options: argparse.Namespace) -> None:
     tensors = {f"enc_to_dec_proj.{k}": v for k, v in model.enc_to_dec_proj.state_dict().items()}
     from safetensors.torch import save_file
 
-    save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, options.run / "projection.safetensors")
+    save_file(
+        {k: v.contiguous().cpu() for k, v in tensors.items()},
+        options.run / "projection.safetensors",
+    )
     (options.run / "config.json").write_text(json.dumps(config.to_dict(), default=str))
     journal.write(done=True)
 
@@ -289,7 +295,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--shards", type=int, default=400, help="shards to begin with")
     parser.add_argument("--held-out-shards", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=0, help="choose the steps by the clock")
+    parser.add_argument("--minutes", type=float, default=0, help="be done so long after the start")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")

@@ -13,11 +13,29 @@ from typing import Final
 
 from audio_chain.brief.fields import BPM_RANGE
 
-_UNITS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS: Final = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _VALUES: Final = {word: value for value, word in enumerate(_UNITS)} | {
     word: 10 * value for value, word in enumerate(_TENS, 2)
 }
@@ -26,7 +44,7 @@ _WORD: Final = "(?:" + "|".join([*_VALUES, "hundred"]) + r")\b"
 _NUMBER: Final = (
     rf"(?:\d{{1,4}}(?:\.\d+)?|(?:an?\s+(?=hundred))?{_WORD}(?:(?:\s+|-|\s+and\s+){_WORD})*)"
 )
-_RANGE: Final = rf"(?P<first>{_NUMBER})(?:\s*(?:to|-|–|or)\s*(?P<second>{_NUMBER}))?"
+_RANGE: Final = rf"(?P<first>{_NUMBER})(?:\s*(?:to|-|\u2013|or)\s*(?P<second>{_NUMBER}))?"
 _NEGATION: Final = re.compile(r"\b(?:not|than|isn't|don't want)\s+(?:\w+\s+)?$", re.IGNORECASE)
 
 _BPM: Final = re.compile(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 
-class ClapNanoConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
+class ClapNanoConfig(PretrainedConfig):
     """Shape of a `ClapNanoModel`.
 
     Parameters
@@ -143,7 +143,7 @@ class ClapNanoModel(PreTrainedModel):
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         self.genre_head = nn.Linear(self.tower.width, len(config.genres))
         self.instrument_head = nn.Linear(self.tower.width, len(config.instruments))
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keep PyTorch's own initialisation."""

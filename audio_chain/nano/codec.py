@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 
-class SpectralCodecConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
+class SpectralCodecConfig(PretrainedConfig):
     """Shape of a `SpectralCodecModel`.
 
     Parameters
@@ -92,7 +92,7 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, width, frames) to the same shape."""
-        h = self.norm(self.depthwise(x).transpose(1, 2))
+        h: Tensor = self.norm(self.depthwise(x).transpose(1, 2))
         h = self.scale * self.contract(F.gelu(self.expand(h)))
         return x + h.transpose(1, 2)
 
@@ -191,7 +191,7 @@ class SpectralCodecModel(PreTrainedModel):
         self.encoder = SpectralEncoder(config)
         self.decoder = SpectralDecoder(config)
         self.quantizer = ResidualQuantizer(config)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keep PyTorch's own initialisation."""

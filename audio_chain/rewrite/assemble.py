@@ -1,4 +1,4 @@
-"""From a model's answer to a brief: what the speaker stated overrules, what is missing is filled."""
+"""From a model's answer to a brief: stated facts overrule it, what is missing is filled in."""
 
 from __future__ import annotations
 

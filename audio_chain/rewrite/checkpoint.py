@@ -43,8 +43,8 @@ def open_checkpoint(
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **model_options)
     if "gguf_file" in options:
         # the weights are dense now, but the model still calls itself quantized and won't be saved
-        model.hf_quantizer = None
-        model.is_quantized = False
+        for attribute, value in (("hf_quantizer", None), ("is_quantized", False)):
+            setattr(model, attribute, value)
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
     return model.eval(), tokenizer

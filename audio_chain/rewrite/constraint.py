@@ -45,9 +45,8 @@ class SchemaConstraint:
                 "the language model has no fast tokenizer (tokenizer.json), which constrained "
                 "decoding needs: choose another with --llm"
             )
-        compact = {"whitespace_flexible": False}
         grammar = llguidance.LLMatcher.grammar_from_json_schema(
-            json.dumps(schema), overrides=compact
+            json.dumps(schema), overrides={"whitespace_flexible": False}
         )
         self._tokens = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
         self._matcher = llguidance.LLMatcher(self._tokens, grammar)

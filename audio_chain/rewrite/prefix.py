@@ -51,7 +51,7 @@ def fixed_prefix(model: PreTrainedModel, prefix: Sequence[int]) -> KeysAndValues
 
 
 def fingerprint(model: PreTrainedModel) -> str:
-    """A hash of what decides a model's output: its config, its number type, a sample of its weights.
+    """Hash what decides a model's output: its config, its number type, a sample of its weights.
 
     Tuning moves every weight a little, so a few numbers of each tensor tell checkpoints apart.
     """

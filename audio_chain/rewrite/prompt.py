@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 MAX_CHARACTERS: Final = 1500
-"""Longer transcripts keep their beginning and their end: that is where people say what they want."""
+"""Longer transcripts keep their beginning and their end, where people say what they want."""
 
 _NOT_SPEECH: Final = str.maketrans(dict.fromkeys("<>|{}[]\\`", " "))
 _GAP: Final = " ... "

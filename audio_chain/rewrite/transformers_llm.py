@@ -116,7 +116,8 @@ def load(name: str, where: Path, prompt: str, device: str) -> TransformersRewrit
         raise ChainError(f"cannot open the language model {name} ({where}): {reason}") from error
     if target.type == "cpu" and model.num_parameters() <= SMALL:
         model = model.float()
-    return TransformersRewriter(name, model.to(target), tokenizer, prompt)
+    torch.nn.Module.to(model, target)
+    return TransformersRewriter(name, model, tokenizer, prompt)
 
 
 def _device(name: str) -> torch.device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    r"""`text` without anything a terminal would obey: control and format characters are spelled out.
+    r"""`text` without what a terminal would obey: control and format characters are spelled out.
 
     Examples
     --------

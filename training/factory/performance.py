@@ -1,4 +1,4 @@
-"""From written parts to tracks: swing, human timing, ranges of instruments, MIDI's whole numbers."""
+"""From written parts to tracks: swing, human timing, instruments' ranges, MIDI's whole numbers."""
 
 from __future__ import annotations
 

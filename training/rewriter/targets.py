@@ -75,14 +75,14 @@ def collate(batch: Sequence[Encoded], device: torch.device) -> dict[str, torch.T
     import torch
 
     width = max(len(item.ids) for item in batch)
-    rows: dict[str, list[list[float]]] = {"ids": [], "mask": [], "weights": []}
-    for item in batch:
-        pad = width - len(item.ids)
-        rows["ids"].append([*item.ids, *[0] * pad])
-        rows["mask"].append([1] * len(item.ids) + [0] * pad)
-        rows["weights"].append([*item.weights, *[0.0] * pad])
-    types = {"ids": torch.long, "mask": torch.long, "weights": torch.float32}
-    return {name: torch.tensor(rows[name], dtype=types[name], device=device) for name in rows}
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    mask, weights = torch.zeros_like(ids), torch.zeros(ids.shape)
+    for row, item in enumerate(batch):
+        length = len(item.ids)
+        ids[row, :length] = torch.tensor(item.ids)
+        weights[row, :length] = torch.tensor(item.weights)
+        mask[row, :length] = 1
+    return {"ids": ids.to(device), "mask": mask.to(device), "weights": weights.to(device)}
 
 
 def _value_spans(answer: Answer) -> Iterator[tuple[str, int, int]]:

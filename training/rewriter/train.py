@@ -15,7 +15,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -29,7 +29,7 @@ from training.rewriter.augment import vary
 from training.rewriter.compose import Composer
 from training.rewriter.data import MEMOS, Memo, check, load_memos, training
 from training.rewriter.fields import score_fields
-from training.rewriter.targets import Example, collate, encode
+from training.rewriter.targets import Encoded, Example, collate, encode
 
 if TYPE_CHECKING:
     import torch
@@ -51,14 +51,16 @@ _LINEAR_LAYERS: Final = (
 class Recipe:
     """Everything that decides the result, apart from the memos and the base model.
 
-    Each epoch has every training memo once and `composed` ones made from cues. ``validation`` memos are put aside to stop by; with 0 all memos are trained on and the last
-    epoch is kept. ``max_steps`` 0 means all epochs.
+    Each epoch has every training memo once and `composed` ones made from cues. `validation` memos
+    are put aside to stop by; with 0 all memos are trained on and the last epoch is kept. A batch
+    is read `at_once` examples at a time (16 take 10 GB). `max_steps` 0 means all epochs.
     """
 
     seed: int = 0
     epochs: int = 12
     composed: int = 1500
     batch: int = 16
+    at_once: int = 16
     learning_rate: float = 1e-3
     rank: int = 8
     alpha: int = 16
@@ -71,7 +73,7 @@ class Recipe:
 
 
 def epoch_examples(memos: Sequence[Memo], recipe: Recipe, epoch: int) -> list[Example]:
-    """One epoch: the memos said differently, an acceptable answer drawn for each, and composed ones."""
+    """One epoch: each memo said differently with an acceptable answer, and composed memos."""
     rng = random.Random(f"{recipe.seed}/{epoch}")
     examples = [vary(memo, rng, recipe.preferred) for memo in memos]
     composer = Composer(memos)
@@ -153,20 +155,18 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _learning_rate_factor(step, total, recipe.warmup)
     )
-    started, step, best, record = time.monotonic(), 0, math.inf, {}
+    record: dict[str, Any] = {}
+    started, step, best = time.monotonic(), 0, math.inf
     for epoch in range(recipe.epochs):
         tuned.train()
         losses = []
         for batch in _batches(epoch_examples(learning, recipe, epoch), recipe.batch):
-            tensors = collate([encode(item, encoder, tokenizer) for item in batch], device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss = weighted_loss(model, tensors)
-            optimizer.zero_grad()
-            loss.backward()
+            loss = _accumulate(model, [encode(item, encoder, tokenizer) for item in batch], recipe)
             torch.nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            losses.append(float(loss.detach()))
+            optimizer.zero_grad()
+            losses.append(loss)
             step += 1
             if step >= total:
                 break
@@ -175,7 +175,7 @@ def train(
         entry["loss"] = round(sum(losses) / len(losses), 4)
         criterion = -float(epoch)  # without validation memos the last epoch counts as the best
         if validation:
-            scores = score_fields(tuned, tokenizer, encoder, validation)
+            scores = score_fields(model, tokenizer, encoder, validation)
             criterion = scores.total_surprise
             entry["validation"] = asdict(scores)
         entry["seconds"] = round(time.monotonic() - started, 1)
@@ -191,8 +191,8 @@ def train(
     return record
 
 
-def weighted_loss(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy of the next token, weighted; logits only where there is a weight."""
+def weighted_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy of the next token, weighted and summed; logits only where there is a weight."""
     import torch
 
     weights = batch["weights"][:, 1:]
@@ -202,7 +202,23 @@ def weighted_loss(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> tor
     losses = torch.nn.functional.cross_entropy(
         logits, batch["ids"][:, 1:][counted], reduction="none"
     )
-    return (losses * weights[counted]).sum() / weights.sum()
+    return (losses * weights[counted]).sum()
+
+
+def _accumulate(model: PreTrainedModel, batch: Sequence[Encoded], recipe: Recipe) -> float:
+    """Add up the gradients of a batch, a few examples at a time; returns the mean loss."""
+    import torch
+
+    device = model.device
+    total, loss = sum(sum(item.weights) for item in batch), 0.0
+    ordered = sorted(batch, key=lambda item: len(item.ids))
+    for start in range(0, len(ordered), recipe.at_once):
+        tensors = collate(ordered[start : start + recipe.at_once], device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            part = weighted_loss(model, tensors) / total
+        part.backward()
+        loss += float(part.detach())
+    return loss
 
 
 def _learning_rate_factor(step: int, total: int, warmup: float) -> float:

@@ -105,6 +105,8 @@ def load_parts(
         text_encoder=AutoModel.from_pretrained(text, dtype=torch.float32).eval().to(device),
         projection=projection.to(device),
         decoder=Decoder(shape, _stripped(tensors, "decoder.", device, dtype)),
-        codec=SpectralCodecModel.from_pretrained(codec, dtype=torch.float32).eval().to(device),
+        codec=SpectralCodecModel.from_pretrained(codec, dtype=torch.float32)
+        .train(False)
+        .to(device),
         max_frames=limits["max_length"],
     )

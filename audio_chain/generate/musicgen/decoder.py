@@ -177,12 +177,11 @@ class Decoder:
         """
         shape = self.shape
         size = (rows, shape.heads, capacity, shape.width // shape.heads)
-        blank = {"device": self.device, "dtype": self.dtype}
-        text = (text * mask[..., None]).to(**blank)
+        text = (text * mask[..., None]).to(self.device, self.dtype)
         pairs = [F.linear(text, layer.key_value_text).chunk(2, -1) for layer in self._layers]
         return State(
-            keys=[torch.zeros(size, **blank) for _ in self._layers],
-            values=[torch.zeros(size, **blank) for _ in self._layers],
+            keys=[text.new_zeros(size) for _ in self._layers],
+            values=[text.new_zeros(size) for _ in self._layers],
             text_keys=[self._split(key) for key, _ in pairs],
             text_values=[self._split(value) for _, value in pairs],
             text_mask=mask.bool()[:, None, None, :].to(self.device),

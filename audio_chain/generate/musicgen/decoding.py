@@ -63,7 +63,8 @@ def decode(
     for step in range(steps):
         logits = decoder.step(tokens.repeat(2, 1) if guidance else tokens, state)
         if guidance:
-            logits = guided(*logits.chunk(2), sampling.guidance)
+            conditional, other = logits.chunk(2)
+            logits = guided(conditional, other, sampling.guidance)
         drawn = draw(logits, sampling, draws)
         playing = (lag <= step) & (step < lag + frames)
         tokens = torch.where(playing, drawn, shape.pad)

@@ -52,9 +52,7 @@ class MusicgenGenerator:
             )
         shape = self._parts.decoder.shape
         steps = frames + max(delays(shape.codebooks, shape.channels))
-        sampling = Sampling(
-            request.guidance, request.temperature, request.top_k, request.top_p
-        )
+        sampling = Sampling(request.guidance, request.temperature, request.top_k, request.top_p)
         done = 0
 
         def stepped() -> None:

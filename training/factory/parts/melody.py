@@ -165,7 +165,7 @@ def _strong(step: int, song: Song) -> bool:
 
 
 def _nearest_chord_tone(rungs: Sequence[int], rung: int, chord: Chord, final: bool) -> int:
-    """Index of the chord tone nearest to a rung, the upper one of two; the last tone is choosier."""
+    """Index of the chord tone nearest to a rung, the upper of two; the last tone is choosier."""
     tones = chord.pitch_classes[:3] if final else chord.pitch_classes
     return min(
         (index for index, pitch in enumerate(rungs) if pitch % 12 in tones),

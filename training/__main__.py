@@ -1,0 +1,118 @@
+"""Train the nano models, all side by side: rendering, codec, decoder, listener, rewriter.
+
+    python -m training WORK --minutes 25
+
+Each stage is a process of its own with a log in the work folder, and waits for what it needs: the
+listener for rendered pieces, the decoder for the codec. The codec and the decoder share the first
+GPU, the others take the last. Run again, it goes on from the checkpoints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from audio_chain import models
+from audio_chain.errors import ChainError
+from training.export import WEIGHTS
+from training.shards import HELD_OUT_SEED
+
+STAGES: Final = ("codec", "musicgen", "clap", "rewriter")
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str], int]]:
+    """Arguments for ``python -m``, and which GPU, of each stage that is wanted."""
+    work: Path = options.work
+    data = ["--data", str(work / "data/train"), "--held-out", str(work / "data/held")]
+    fast = ["--resume", "--compile"] if gpus else ["--resume"]
+    codec = work / "codec/model" if "codec" in options.only else WEIGHTS / "spectral-codec-nano"
+    shards = str(options.shards)
+    words = ["--text", str(options.text)]
+    last = max(0, gpus - 1)
+    held_out = ["--shards", "2", "--seed", str(HELD_OUT_SEED), "--processes", "1"]
+    taught = ["--codec", str(codec), *words, "--shards", shards, "--minutes", str(options.minutes)]
+    adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
+    plan: dict[str, tuple[list[str], int]] = {
+        "held-out": (["training.shards", str(work / "data/held"), *held_out], 0),
+        "train": (["training.shards", str(work / "data/train"), "--shards", shards], 0),
+        "codec": (["training.codec", str(work / "codec"), *data, *fast], 0),
+        "musicgen": (["training.musicgen", str(work / "musicgen"), *data, *taught, *fast], 0),
+        "clap": (["training.clap", str(work / "clap"), *data, *words, "--resume"], last),
+        "rewriter": (["training.rewriter.train", *adapter], last),
+    }
+    wanted = set(options.only)
+    if wanted - {"rewriter"}:
+        wanted |= {"held-out", "train"}
+    return {name: entry for name, entry in plan.items() if name in wanted}
+
+
+def run(plan: dict[str, tuple[list[str], int]], work: Path) -> None:
+    """Start all stages and wait for them; if one fails, stop the others.
+
+    Raises
+    ------
+    ChainError
+        A stage failed; the message has the end of its log.
+    """
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name, (arguments, gpu) in plan.items():
+            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu), "PYTHONUNBUFFERED": "1"}
+            if arguments[0] == "training.shards":
+                environment["OMP_NUM_THREADS"] = "1"
+            with (work / f"{name}.log").open("ab") as log:
+                running[name] = subprocess.Popen(
+                    [sys.executable, "-m", *arguments], env=environment, stdout=log, stderr=log
+                )
+        while running:
+            time.sleep(1)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                code = running.pop(name).returncode
+                if code:
+                    tail = (work / f"{name}.log").read_text(errors="replace")[-2000:]
+                    raise ChainError(f"training stage {name} ended with {code}:\n{tail}")
+                print(f"{name} is done", flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+
+
+def main() -> None:
+    """Train and export from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("work", type=Path, help="folder for data, checkpoints and logs")
+    parser.add_argument("--only", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--minutes", type=float, default=25, help="when the decoder is to be done")
+    parser.add_argument("--shards", type=int, default=320, help="of 200 pieces to train on")
+    parser.add_argument("--text", type=Path, help="sentence encoder; by default the catalogue's")
+    parser.add_argument("--base", type=Path, help="GGUF of the rewriter's base model; likewise")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.text is None:
+        options.text = models.folders(models.CATALOGUE["minilm"])["minilm"]
+    if options.base is None and "rewriter" in options.only:
+        folder = models.folders(models.CATALOGUE["smollm2-135m"])["smollm2-135m"]
+        options.base = next(folder.glob("*.gguf"))
+    try:
+        run(commands(options, _gpus()), options.work)
+    except ChainError as error:
+        sys.exit(str(error))
+    for name in options.only:
+        subprocess.run(
+            [sys.executable, "-m", "training.export", name, str(options.work / name)], check=True
+        )
+
+
+if __name__ == "__main__":
+    main()
