@@ -175,6 +175,8 @@ GOOD = Guess(0, 2, "a slow waltz", logprob=-0.3, no_speech=0.1, compression=1.1)
         ({"no_speech": 0.9}, True),  # but sure of every word
         ({"no_speech": 0.9, "logprob": -0.6}, False),
         ({"logprob": -1.1}, False),
+        ({"compression": 2.5}, True),  # says it twice
+        ({"compression": 2.5, "no_speech": 0.5}, False),
         ({"compression": 5.0}, False),
         ({"text": " . . "}, False),
         ({"text": "minor or major key"}, False),  # repeats what it was told
@@ -206,14 +208,14 @@ def test_speech_is_found_alike_whole_and_block_by_block() -> None:
     blocks = [recording[start : start + 7 * RATE] for start in range(0, recording.size, 7 * RATE)]
     pieces = list(spans(blocks))
     for found in (whole, pieces):
-        ends = [(span.start, span.start + span.samples.size) for span in found]
+        ends = [(span.start, span.end) for span in found]
         assert all(0 <= start < end <= recording.size for start, end in ends)
         assert all(end <= start for (_, end), (start, _) in zip(ends, ends[1:], strict=False))
     loud = np.abs(recording) > 0.1  # the speaker's vowels
     for found in (whole, pieces):
         covered = np.zeros(recording.size, dtype=bool)
         for span in found:
-            covered[span.start : span.start + span.samples.size] = True
+            covered[span.start : span.end] = True
             assert span.samples.size <= 29 * RATE
         assert covered[loud].mean() > 0.99
         assert covered.mean() < 0.8
@@ -245,10 +247,7 @@ def test_times_in_a_window_map_into_its_spans_in_order(
     for is_end in (False, True):
         mapped = [window.original(time, is_end=is_end) for time in sorted(times)]
         assert mapped == sorted(mapped)
-        assert all(
-            any(s.start <= round(t * RATE) <= s.start + s.samples.size for s in made)
-            for t in mapped
-        )
+        assert all(any(s.start <= round(t * RATE) <= s.end for s in made) for t in mapped)
     assert window.original(0) == made[0].start / RATE
     assert window.original(1e6, is_end=True) == window.end
 

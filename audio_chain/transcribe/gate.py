@@ -1,10 +1,12 @@
 """Which of Whisper's guesses to believe.
 
-Thresholds on the three things Whisper says about a guess. The first two are those of OpenAI's
-reference implementation; the third is tighter than there. Measured with tiny.en on noises, hums,
-tones and silence that it was made to listen to (without the speech detector, which stops nearly
-all of them): their no-speech probability was 0.47 to 0.98, their log probability under -0.8
-unless they looped (compression ratio 2.9 and up); speech was under 0.25 and over -0.6.
+Thresholds on the three things Whisper says about a guess. They begin with those of OpenAI's
+reference implementation (log probability -1, compression 2.4, no speech 0.6), and are combined
+after what was measured with tiny.en on noises, hums, tones and silence that it was made to listen
+to, without the speech detector, which stops nearly all of them: their no-speech probability was
+0.47 to 0.98, their log probability under -0.8 unless they looped (compression 2.9 and up). Clear
+speech had a no-speech probability under 0.25 and a log probability over -0.6; somebody saying a
+long sentence twice reaches a compression of 2.4 and is to be believed.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from dataclasses import dataclass
 from typing import Final
 
 LEAST_LOGPROB: Final = -1.0
-MOST_COMPRESSION: Final = 2.4
-MOST_NO_SPEECH: Final = 0.6
+REPETITIVE: Final = 2.4  # compression of a loop, or of somebody who repeats a sentence
+ENDLESS: Final = 4.0  # compression that only a loop has
+SOME_NO_SPEECH: Final = 0.3
+MUCH_NO_SPEECH: Final = 0.6
 SURE_LOGPROB: Final = -0.5
 ECHO_WORDS: Final = 3
 
@@ -55,9 +59,11 @@ def believable(guess: Guess, context: str = "") -> bool:
     """
     if not _words(guess.text):
         return False  # "." or a note sign
-    if guess.logprob < LEAST_LOGPROB or guess.compression > MOST_COMPRESSION:
+    if guess.logprob < LEAST_LOGPROB or guess.compression > ENDLESS:
         return False
-    if guess.no_speech > MOST_NO_SPEECH and guess.logprob < SURE_LOGPROB:
+    if guess.compression > REPETITIVE and guess.no_speech > SOME_NO_SPEECH:
+        return False
+    if guess.no_speech > MUCH_NO_SPEECH and guess.logprob < SURE_LOGPROB:
         return False
     return not _echoes(guess.text, context)
 

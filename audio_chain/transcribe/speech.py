@@ -23,6 +23,7 @@ WINDOW_SECONDS: Final = 29.0  # Whisper hears 30 s at a time
 LONGEST_SPAN_SECONDS: Final = 25.0  # without a pause; then it's cut at the last short one
 SHORTEST_SPAN_SECONDS: Final = 0.25  # a click or a cough isn't speech
 PAUSE_SECONDS: Final = 1.0  # ends a span of speech
+LONG_PAUSE_SECONDS: Final = 5.0  # ends a window too
 PAD_SECONDS: Final = 0.4  # kept before and after, so that soft first and last sounds survive
 SETTLED_SECONDS: Final = PAUSE_SECONDS + PAD_SECONDS  # what follows can't change the span
 PEAK: Final = 0.5
@@ -36,10 +37,15 @@ class Span:
     start: int
     samples: Mono
 
+    @property
+    def end(self) -> int:
+        """The frame of the recording after the last one."""
+        return self.start + self.samples.size
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Spans of speech in order, at most `WINDOW_SECONDS` together; the pauses between are gone."""
+    """Spans of speech in order, at most `WINDOW_SECONDS` together, without the pauses between."""
 
     spans: tuple[Span, ...]
 
@@ -51,8 +57,7 @@ class Window:
     @property
     def end(self) -> float:
         """Where the window ends in the recording, in seconds."""
-        last = self.spans[-1]
-        return (last.start + last.samples.size) / RATE
+        return self.spans[-1].end / RATE
 
     def original(self, time: float, *, is_end: bool = False) -> float:
         """The time in the recording of `time` in the window, both in seconds.
@@ -65,7 +70,7 @@ class Window:
         index = bisect_left(ends, frame) if is_end else bisect_right(ends, frame)
         index = min(index, len(ends) - 1)
         span = self.spans[index]
-        return (span.start + frame - (ends[index] - span.samples.size)) / RATE
+        return (span.end - (ends[index] - frame)) / RATE
 
 
 def louder(samples: Mono) -> Mono:
@@ -106,7 +111,10 @@ def windows(found: Iterable[Span]) -> Iterator[Window]:
     gathered: list[Span] = []
     size = 0
     for span in found:
-        if gathered and size + span.samples.size > WINDOW_SECONDS * RATE:
+        if gathered and (
+            size + span.samples.size > WINDOW_SECONDS * RATE
+            or span.start - gathered[-1].end > LONG_PAUSE_SECONDS * RATE
+        ):
             yield Window(tuple(gathered))
             gathered, size = [], 0
         gathered.append(span)
