@@ -20,7 +20,7 @@ test: $(TESTED)
 lint: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy audio_chain eval prompts training cli.py
+	$(BIN)/mypy audio_chain benchmarks eval prompts training cli.py
 
 $(READY): pyproject.toml setup.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" sh setup.sh

@@ -162,7 +162,7 @@ def test_what_is_named_is_not_avoided() -> None:
 
 
 @settings(
-    deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**31), said=st.text(max_size=60))
 def test_any_model_and_any_text_give_a_valid_answer(
@@ -290,9 +290,14 @@ def test_adapter_is_merged_into_the_base(
 # ---------------------------------------------------------------------------- the real model
 
 
-@pytest.mark.parametrize("said", HOSTILE)
+@pytest.mark.parametrize(
+    "said", [*HOSTILE[:2], *(pytest.param(said, marks=pytest.mark.slow) for said in HOSTILE[2:])]
+)
 def test_hostile_memos_only_ever_fill_in_the_brief(said: str, base: TransformersRewriter) -> None:
-    brief = base.rewrite(said, seconds=10)
+    seen: list[tuple[float, float]] = []
+    brief = base.rewrite(said, seconds=10, progress=lambda done, of: seen.append((done, of)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] == seen[-1][1]
     assert brief.genre in GENRES
     assert brief.mood in MOODS
     assert brief.tempo in TEMPOS
@@ -322,6 +327,7 @@ def test_prompt_is_the_chat_template(tokenizer: PreTrainedTokenizerBase) -> None
     assert tokenizer.decode(encoder.prefix + encoder.continuation(said)) == text
 
 
+@pytest.mark.slow
 def test_forced_tokens_match_unforced_decoding(base: TransformersRewriter) -> None:
     """Choosing every token by mask alone writes the same answer, in many more passes."""
     import torch
@@ -348,13 +354,6 @@ def test_forced_tokens_match_unforced_decoding(base: TransformersRewriter) -> No
 def test_blank_memo_is_refused(base: TransformersRewriter) -> None:
     with pytest.raises(UsageError, match="no text"):
         base.rewrite(" \n", seconds=10)
-
-
-def test_progress_ends_at_its_total(base: TransformersRewriter) -> None:
-    seen: list[tuple[float, float]] = []
-    base.rewrite("a tune", seconds=5, progress=lambda done, total: seen.append((done, total)))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert seen[-1][0] == seen[-1][1]
 
 
 def test_tuned_rewriter() -> None:

@@ -50,12 +50,13 @@ def _digest(path: Path) -> str:
 def _build(base: Path, adapter: Path | None, folder: Path) -> None:
     import torch
 
-    from audio_chain.rewrite.checkpoint import open_checkpoint
+    from audio_chain.rewrite.checkpoint import open_checkpoint, quietly
 
     model, tokenizer = open_checkpoint(base, dtype=torch.float32)
-    if adapter is not None:
-        from peft import PeftModel
+    with quietly():
+        if adapter is not None:
+            from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    model.bfloat16().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        model.bfloat16().save_pretrained(folder)
+        tokenizer.save_pretrained(folder)

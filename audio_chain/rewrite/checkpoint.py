@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def open_checkpoint(
         source = where.parent
         options["gguf_file"] = where.name
         model_options |= {"gguf_file": where.name, **_dense(where.name)}
-    with _without_bars():
+    with quietly():
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **model_options)
     if "gguf_file" in options:
@@ -51,14 +52,16 @@ def open_checkpoint(
 
 
 @contextlib.contextmanager
-def _without_bars() -> Iterator[None]:
-    """Keep transformers' own progress bars off the terminal: the caller has its own."""
+def quietly() -> Iterator[None]:
+    """Keep transformers' progress bars and talk of its next version off the terminal."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from audio_chain.brief import Brief
+from audio_chain.devices import pick
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.progress import Progress, silent
 from audio_chain.rewrite.assemble import assemble
@@ -18,7 +19,6 @@ from audio_chain.rewrite.schema import Answer, answer_schema, parse_answer
 from prompts import rewriter_prompt
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SMALL: Final = 500_000_000
@@ -107,7 +107,7 @@ def load(name: str, where: Path, prompt: str, device: str) -> TransformersRewrit
     """
     import torch
 
-    target = _device(device)
+    target = torch.device(pick(device))
     try:
         options: dict[str, Any] = {"local_files_only": True}
         model, tokenizer = open_checkpoint(where, dtype=torch.bfloat16, **options)
@@ -118,13 +118,3 @@ def load(name: str, where: Path, prompt: str, device: str) -> TransformersRewrit
         model = model.float()
     torch.nn.Module.to(model, target)
     return TransformersRewriter(name, model, tokenizer, prompt)
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -34,7 +34,7 @@ Voice = Callable[[str, float], tuple[Samples, int]]  # (text, pace) -> samples, 
 
 FOLDER = Path(__file__).parent
 
-# suffix -> codec, rate in Hz, bits per second, options; what phones, browsers and recorders write
+# suffix -> codec, rate in Hz, bits per second; what phones, browsers and recorders write
 FORMATS: dict[str, tuple[str, int, int | None]] = {
     ".m4a": ("aac", 44_100, 40_000),
     ".ogg": ("libopus", 48_000, 32_000),

@@ -12,24 +12,22 @@ import argparse
 import hashlib
 import json
 import math
-import random
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from audio_chain.errors import ChainError
+from audio_chain.errors import ChainError, UsageError
 from audio_chain.rewrite.adapter import ADAPTER_FILE
 from audio_chain.rewrite.checkpoint import open_checkpoint
 from audio_chain.rewrite.prompt import PromptEncoder
 from prompts import rewriter_prompt
-from training.rewriter.augment import vary
-from training.rewriter.compose import Composer
 from training.rewriter.data import MEMOS, Memo, check, load_memos, training
 from training.rewriter.fields import score_fields
-from training.rewriter.targets import Encoded, Example, collate, encode
+from training.rewriter.recipe import Recipe, epoch_examples, split
+from training.rewriter.targets import Encoded, collate, encode
 
 if TYPE_CHECKING:
     import torch
@@ -45,48 +43,6 @@ _LINEAR_LAYERS: Final = (
     "up_proj",
     "down_proj",
 )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the result, apart from the memos and the base model.
-
-    Each epoch has every training memo once and `composed` ones made from cues. `validation` memos
-    are put aside to stop by; with 0 all memos are trained on and the last epoch is kept. A batch
-    is read `at_once` examples at a time (16 take 10 GB). `max_steps` 0 means all epochs.
-    """
-
-    seed: int = 0
-    epochs: int = 12
-    composed: int = 1500
-    batch: int = 16
-    at_once: int = 16
-    learning_rate: float = 1e-3
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.1
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    preferred: float = 0.6
-    validation: int = 48
-    max_steps: int = 0
-
-
-def epoch_examples(memos: Sequence[Memo], recipe: Recipe, epoch: int) -> list[Example]:
-    """One epoch: each memo said differently with an acceptable answer, and composed memos."""
-    rng = random.Random(f"{recipe.seed}/{epoch}")
-    examples = [vary(memo, rng, recipe.preferred) for memo in memos]
-    composer = Composer(memos)
-    examples += [composer.compose(rng) for _ in range(recipe.composed)]
-    rng.shuffle(examples)
-    return examples
-
-
-def split(memos: Sequence[Memo], recipe: Recipe) -> tuple[list[Memo], list[Memo]]:
-    """Training and validation memos, from what may be trained on; the same for every seed."""
-    pool = sorted(training(memos), key=lambda memo: memo.id)
-    random.Random(0).shuffle(pool)
-    return pool[recipe.validation :], pool[: recipe.validation]
 
 
 def train(
@@ -122,57 +78,23 @@ def train(
         The record also written to ``training.json``.
     """
     import torch
-    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
-    from safetensors.torch import load_file
 
+    torch.manual_seed(recipe.seed)
     if device_name == "auto":
         device_name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device_name)
-    torch.manual_seed(recipe.seed)
-    if not base.exists():
-        raise ChainError(f"no base model at {base}: --base takes a model folder or a GGUF file")
     model, tokenizer = open_checkpoint(base, dtype=torch.float32)
     encoder = PromptEncoder(tokenizer, rewriter_prompt("tuned"))
-    lora = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=list(_LINEAR_LAYERS),
-        task_type="CAUSAL_LM",
-    )
-    tuned = get_peft_model(model, lora)
-    if resume is not None:
-        set_peft_model_state_dict(tuned, load_file(resume / ADAPTER_FILE))
-    tuned.to(device)
+    tuned = _with_adapter(model, recipe, resume).to(device_name)
     learning, validation = split(memos, recipe)
-    steps_an_epoch = math.ceil((len(learning) + recipe.composed) / recipe.batch)
-    total = recipe.max_steps or steps_an_epoch * recipe.epochs
-    optimizer = torch.optim.AdamW(
-        [p for p in tuned.parameters() if p.requires_grad],
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _learning_rate_factor(step, total, recipe.warmup)
-    )
+    descent = _Descent(tuned, recipe, len(learning) + recipe.composed)
     record: dict[str, Any] = {}
-    started, step, best = time.monotonic(), 0, math.inf
+    started, best = time.monotonic(), math.inf
     for epoch in range(recipe.epochs):
         tuned.train()
-        losses = []
-        for batch in _batches(epoch_examples(learning, recipe, epoch), recipe.batch):
-            loss = _accumulate(model, [encode(item, encoder, tokenizer) for item in batch], recipe)
-            torch.nn.utils.clip_grad_norm_(tuned.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            losses.append(loss)
-            step += 1
-            if step >= total:
-                break
+        examples = epoch_examples(learning, recipe, epoch)
+        loss = descent.epoch(model, [encode(item, encoder, tokenizer) for item in examples])
         tuned.eval()
-        entry: dict[str, Any] = {"epoch": epoch + 1, "step": step}
-        entry["loss"] = round(sum(losses) / len(losses), 4)
+        entry: dict[str, Any] = {"epoch": epoch + 1, "step": descent.step, "loss": round(loss, 4)}
         criterion = -float(epoch)  # without validation memos the last epoch counts as the best
         if validation:
             scores = score_fields(model, tokenizer, encoder, validation)
@@ -186,9 +108,67 @@ def train(
             if resume is not None:
                 record["resumed_from"] = _sha256(resume / ADAPTER_FILE)
             _save(tuned, record, out)
-        if step >= total:
+        if descent.finished:
             break
     return record
+
+
+def _with_adapter(model: PreTrainedModel, recipe: Recipe, resume: Path | None) -> Any:
+    """Put a new adapter, or a saved one, into every linear layer of a model."""
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=list(_LINEAR_LAYERS),
+        task_type="CAUSAL_LM",
+    )
+    tuned = get_peft_model(model, config)
+    if resume is not None:
+        set_peft_model_state_dict(tuned, load_file(resume / ADAPTER_FILE))
+    return tuned
+
+
+class _Descent:
+    """The optimizer with its schedule, and how far it is."""
+
+    def __init__(self, tuned: Any, recipe: Recipe, examples: int) -> None:
+        import torch
+
+        self.step = 0
+        self._recipe = recipe
+        self._total = recipe.max_steps or recipe.epochs * math.ceil(examples / recipe.batch)
+        self._parameters = [p for p in tuned.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimizer, lambda step: learning_rate_factor(step, self._total, recipe.warmup)
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self._total
+
+    def epoch(self, model: PreTrainedModel, examples: Sequence[Encoded]) -> float:
+        """Learn from the examples in order; returns the mean loss."""
+        import torch
+
+        losses = []
+        for start in range(0, len(examples), self._recipe.batch):
+            if self.finished:
+                break
+            batch = examples[start : start + self._recipe.batch]
+            losses.append(accumulate(model, batch, self._recipe.at_once))
+            torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+            self._optimizer.step()
+            self._schedule.step()
+            self._optimizer.zero_grad()
+            self.step += 1
+        return sum(losses) / len(losses)
 
 
 def weighted_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -205,15 +185,15 @@ def weighted_loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> 
     return (losses * weights[counted]).sum()
 
 
-def _accumulate(model: PreTrainedModel, batch: Sequence[Encoded], recipe: Recipe) -> float:
+def accumulate(model: PreTrainedModel, batch: Sequence[Encoded], at_once: int) -> float:
     """Add up the gradients of a batch, a few examples at a time; returns the mean loss."""
     import torch
 
     device = model.device
     total, loss = sum(sum(item.weights) for item in batch), 0.0
     ordered = sorted(batch, key=lambda item: len(item.ids))
-    for start in range(0, len(ordered), recipe.at_once):
-        tensors = collate(ordered[start : start + recipe.at_once], device)
+    for start in range(0, len(ordered), at_once):
+        tensors = collate(ordered[start : start + at_once], device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             part = weighted_loss(model, tensors) / total
         part.backward()
@@ -221,17 +201,12 @@ def _accumulate(model: PreTrainedModel, batch: Sequence[Encoded], recipe: Recipe
     return loss
 
 
-def _learning_rate_factor(step: int, total: int, warmup: float) -> float:
+def learning_rate_factor(step: int, total: int, warmup: float) -> float:
     """Linear warm-up, then half a cosine to a tenth."""
     rise = max(1, round(total * warmup))
     if step < rise:
         return (step + 1) / rise
     return 0.55 + 0.45 * math.cos(math.pi * min(1.0, (step - rise) / max(1, total - rise)))
-
-
-def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
-    for start in range(0, len(examples), size):
-        yield examples[start : start + size]
 
 
 def _digest(memos: Sequence[Memo]) -> str:
@@ -279,6 +254,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     recipe = Recipe(**{name: getattr(arguments, name) for name in asdict(Recipe())})
     try:
+        if not arguments.base.exists():
+            raise UsageError(f"--base {arguments.base}: no such model folder or GGUF file")
         memos = load_memos(arguments.memos)
         check(memos)
         arguments.out.mkdir(parents=True, exist_ok=True)

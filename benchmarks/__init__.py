@@ -1,0 +1,1 @@
+"""Speed and quality against peers, printed as ratios."""
