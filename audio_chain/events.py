@@ -51,7 +51,7 @@ class StageFinished:
     """A stage took `seconds` and made `result`.
 
     ``transcribe`` makes a `Transcript`, ``rewrite`` a `Brief`, ``generate`` a tuple of `Clip`,
-    ``fetch`` and ``finish`` a folder.
+    ``fetch`` a folder of weights, ``finish`` the `Run`.
     """
 
     stage: StageName

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from audio_chain import __version__
 from audio_chain.audio import Clip, Tags, encode
@@ -18,6 +18,7 @@ from audio_chain.manifest import (
     describe_file,
     describe_models,
     describe_platform,
+    identifier,
     installed_versions,
     samples_sha256,
 )
@@ -93,16 +94,13 @@ def finish(work: Pass, progress: Progress) -> Run:
 def _record(work: Pass, clips: list[Clip], tracks: list[Path], seconds: dict[str, float]) -> Record:
     """All of the manifest but the files."""
     request, cards = work.request, work.backends.cards
-    memo: dict[str, Any] | None = None
-    if request.memo is not None:
-        memo = {"path": str(request.memo.absolute()), **describe_file(request.memo)}
     return Record(
         audio_chain=__version__,
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         settings=request.settings(),
-        models={stage: card.name for stage, card in cards.items()},
+        models={stage: identifier(card) for stage, card in cards.items()},
         device=pick(work.backends.device),
-        memo=memo,
+        memo=work.memo,
         transcript=work.transcript.to_dict() if work.transcript else None,
         brief=work.brief.to_dict() if work.brief else None,
         prompt=work.prompt,

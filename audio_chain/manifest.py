@@ -62,7 +62,7 @@ class Record:
     settings : dict
         Of the request: `MemoRequest.settings`, the seed drawn.
     models : dict
-        The models' names by stage, those that were not needed too.
+        Their `identifier` by stage, of those that were not needed too.
     device : str
         That the models ran on.
     memo : dict or None
@@ -177,10 +177,20 @@ def describe_weights(card: models.ModelCard) -> dict[str, Any]:
     return facts
 
 
+def identifier(card: models.ModelCard) -> str:
+    """What finds a model again from any folder: its name, or where its files are."""
+    return str(card.source.path) if isinstance(card.source, weights.Local) else card.name
+
+
 def describe_models(cards: Iterable[models.ModelCard]) -> dict[str, dict[str, Any]]:
-    """Identify models and all that they need, by name."""
-    found = {card.name: card for one in cards for card in models.with_needs(one)}
+    """Identify models and all that they need, by `identifier`."""
+    found = {identifier(card): card for one in cards for card in models.with_needs(one)}
     return {name: describe_weights(card) for name, card in found.items()}
+
+
+def describe_memo(path: Path) -> dict[str, Any]:
+    """Where a recording is, its size and its hash."""
+    return {"path": str(path.absolute()), **describe_file(path)}
 
 
 def describe_platform() -> dict[str, Any]:

@@ -20,12 +20,7 @@ from audio_chain.picture import PLOT
 MAX_EMBEDDED_BYTES: Final = 5_000_000
 """Sound above this size is linked to, not embedded."""
 
-_TYPES: Final = {
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".flac": "audio/flac",
-    ".wav": "audio/wav",
-}
+_TYPES: Final = {".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
 _MP3_RATES: Final = (32_000, 44_100, 48_000)
 _NOT_SHOWN: Final = ("title", "count", "seed", "language")
 
@@ -108,7 +103,7 @@ def _embedded_picture(picture: Path) -> str:
 
 def _sound(clip: Clip, track: Path) -> str:
     """The sound as a data address, compressed; a link to the file where that is too long."""
-    if track.suffix in (".mp3", ".ogg"):
+    if track.suffix in _TYPES:
         kind, content = _TYPES[track.suffix], track.read_bytes()
     else:
         kind, content = _TYPES[".mp3"], _as_mp3(clip)

@@ -15,6 +15,7 @@ from audio_chain.errors import ChainError, UsageError
 from audio_chain.events import Event, Notice, staged
 from audio_chain.files import shown
 from audio_chain.loading import Backends
+from audio_chain.manifest import describe_memo
 from audio_chain.progress import Progress
 from audio_chain.request import DEFAULT_SECONDS, MemoRequest
 from audio_chain.run import BRIEF, TRANSCRIPT, Run, RunFolder
@@ -52,6 +53,8 @@ class Pass:
 
     Attributes
     ----------
+    memo : dict or None
+        Path, size and hash of the recording, as it was before the run.
     transcript : Transcript or None
     brief : Brief or None
     prompt, negative : str
@@ -68,6 +71,7 @@ class Pass:
         self.request = request
         self.backends = backends
         self.draft = draft
+        self.memo = describe_memo(request.memo) if request.memo is not None else None
         self.transcript = request.transcript
         self.brief = request.brief
         self.prompt = request.prompt or ""

@@ -124,7 +124,8 @@ def test_only_the_first_seconds_when_asked(tiny: Transcriber) -> None:
 
 def sines(time: np.ndarray[Any, Any], levels: dict[float, float]) -> np.ndarray[Any, Any]:
     """Add up sine waves: frequency in Hz to amplitude."""
-    return np.sum([a * np.sin(2 * np.pi * f * time) for f, a in levels.items()], axis=0)
+    waves = [level * np.sin(2 * np.pi * pitch * time) for pitch, level in levels.items()]
+    return np.asarray(np.sum(waves, axis=0))
 
 
 def noises() -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

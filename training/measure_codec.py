@@ -32,8 +32,8 @@ from training.results import RESULTS, revisions, write_results
 from training.shards import HELD_OUT_SEED
 
 CODEC: Final = "spectral-codec-nano"
-TARGETS: Final = {"snr_db_median": 6.5, "chroma_cosine": 0.99, "perplexity": 400}
-SHORTEST: Final = 1.0  # seconds of a recording's last stretch, below which it is left out
+TARGETS: Final = {"snr_db_median": 6.5, "chroma_cqt": 0.99, "perplexity": 400}
+SHORTEST: Final = 3.0  # seconds of a recording's last stretch, below which it is left out
 SNR: Final = "10 log10 of the original's energy over that of the difference, whole stretches"
 
 
@@ -45,14 +45,15 @@ class Coded:
     ----------
     snr_db : float
         Signal-to-noise ratio.
-    chroma : float
+    chroma_cqt, chroma_stft : float
         As `chroma_cosine`.
     codes : Tensor
         (frames, codebooks).
     """
 
     snr_db: float
-    chroma: float
+    chroma_cqt: float
+    chroma_stft: float
     codes: Tensor
 
 
@@ -65,11 +66,13 @@ def code(model: SpectralCodecModel, audio: NDArray[np.float32]) -> Coded | None:
     decoded = model.decode(coded).audio_values
     assert decoded is not None
     result = decoded[0, 0, : len(original)]
-    chroma = chroma_cosine(audio, result.numpy(), model.config.sampling_rate)
-    if chroma is None:
+    rate = model.config.sampling_rate
+    cqt = chroma_cosine(audio, result.numpy(), rate, "cqt")
+    stft = chroma_cosine(audio, result.numpy(), rate, "stft")
+    if cqt is None or stft is None:
         return None
     ratio = signal_to_noise(original[None], result[None]).item()
-    return Coded(ratio, chroma, coded[0, 0].t())
+    return Coded(ratio, cqt, stft, coded[0, 0].t())
 
 
 def held_out_audio(pieces: int) -> Iterator[NDArray[np.float32]]:
@@ -103,23 +106,21 @@ def code_all(
 
 def summary(results: Sequence[Coded]) -> dict[str, Estimate]:
     """Figures over stretches."""
-    ratios, chroma = [item.snr_db for item in results], [item.chroma for item in results]
+    ratios = [item.snr_db for item in results]
     return {
         "snr_db_median": estimate(median, ratios),
         "snr_db_mean": estimate(mean, ratios),
-        "chroma_cosine": estimate(mean, chroma),
-        "chroma_cosine_median": estimate(median, chroma),
+        "chroma_cqt": estimate(mean, [item.chroma_cqt for item in results]),
+        "chroma_stft": estimate(mean, [item.chroma_stft for item in results]),
     }
 
 
-def table(
-    rows: dict[str, dict[str, Estimate]], perplexities: Sequence[float], size: int
-) -> str:
+def table(rows: dict[str, dict[str, Estimate]], perplexities: Sequence[float], size: int) -> str:
     """A Markdown table of the summaries, and the codebooks' use."""
     lines = [
-        "| audio | stretches | SNR, median (dB) | SNR, mean (dB) | chroma cosine, mean | median |"
+        "| audio | stretches | SNR, median (dB) | SNR, mean (dB) | chroma, CQT | chroma, STFT |",
+        "|---" * 6 + "|",
     ]
-    lines.append("|---" * 6 + "|")
     for name, row in rows.items():
         cells = [
             f"{item.value:.{digits}f} ({item.low:.{digits}f} to {item.high:.{digits}f})"
@@ -150,19 +151,15 @@ def measure(pieces: int, recordings: Sequence[Path]) -> tuple[dict[str, Any], st
     rows = {"held-out pieces": summary(coded)}
     for path in recordings:
         rows[path.stem] = summary(code_all(model, recording_audio(path, rate), path.stem))
-    ours, *others = (
-        {name: item.to_dict() for name, item in row.items()} for row in rows.values()
-    )
+    ours, *others = ({name: item.to_dict() for name, item in row.items()} for row in rows.values())
     results = {
         "models": revisions(CODEC),
         "codebooks": model.config.num_quantizers,
         "held_out": {"seed": HELD_OUT_SEED, "pieces": pieces, "seconds": SECONDS},
-        "measures": {"snr_db": SNR, "chroma_cosine": CHROMA},
+        "measures": {"snr_db": SNR, "chroma_cqt": CHROMA["cqt"], "chroma_stft": CHROMA["stft"]},
         "targets": TARGETS,
         "held_out_pieces": {**ours, "perplexity": [round(value, 1) for value in perplexities]},
-        "recordings": {
-            path.stem: row for path, row in zip(recordings, others, strict=True)
-        },
+        "recordings": {path.stem: row for path, row in zip(recordings, others, strict=True)},
     }
     return results, table(rows, perplexities, size)
 

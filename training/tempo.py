@@ -56,9 +56,7 @@ def estimate_tempo(audio: NDArray[np.float32], rate: int) -> float | None:
     return _strongest_period(np.asarray(onsets, np.float64), rate / hop)
 
 
-def same_tempo(
-    estimate: float | None, bpm: float, tolerance: float = TOLERANCE
-) -> bool:
+def same_tempo(estimate: float | None, bpm: float, tolerance: float = TOLERANCE) -> bool:
     """Whether an estimate is a tempo, half of it, or its double, within a relative tolerance."""
     if estimate is None:
         return False
