@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cli
-from audio_chain import Chain, ChainError, MemoRequest, Run, UsageError
+from audio_chain import Chain, ChainError, MemoRequest, Run, UsageError, models
 from audio_chain.brief import Brief
-from audio_chain.manifest import Record
+from audio_chain.manifest import Record, describe_models, identifier
 from audio_chain.rerun import compare, recorded, request_of
 from audio_chain.run import RunFolder, read_json, slug, to_json
 
@@ -73,6 +73,20 @@ def test_a_record_reads_back(memo_run: Run) -> None:
     assert record == recorded(memo_run.manifest)
     written = json.loads(memo_run.manifest.read_text(encoding="utf-8"))
     assert json.loads(to_json(record.to_dict())) == written
+
+
+def test_local_models_are_found_again_from_any_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "llm").mkdir()
+    (tmp_path / "llm" / "config.json").write_text('{"model_type": "llama"}')
+    card = models.resolve("llm", "rewrite")
+    assert identifier(card) == str(tmp_path / "llm")
+    (facts,) = describe_models([card]).values()
+    content = (tmp_path / "llm" / "config.json").read_bytes()
+    assert facts["files"] == {"config.json": hashlib.sha256(content).hexdigest()}
+    assert identifier(models.resolve("whisper-base", "transcribe")) == "whisper-base"
 
 
 # --- repeating --------------------------------------------------------------------------------

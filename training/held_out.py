@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from audio_chain.brief import Brief, energy_of, render
+from audio_chain.clip import Clip
 from training.factory.attributes import Attributes
-from training.factory.dataset import Piece, sample
+from training.factory.dataset import RATE, Piece, sample
 from training.shards import HELD_OUT_SEED
 
 SECONDS: Final = 10.0
@@ -35,6 +38,13 @@ class HeldOut:
     prompt: str
     in_prompts: bool
     in_solos: bool
+
+    @property
+    def clip(self) -> Clip:
+        """Its sound."""
+        samples = self.piece.audio[np.newaxis].astype(np.float32)
+        samples /= 32768
+        return Clip(samples, RATE)
 
 
 def held_out(prompts: int, solos: int = 0) -> Iterator[HeldOut]:

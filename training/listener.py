@@ -40,17 +40,17 @@ class Listener:
     Parameters
     ----------
     model : ClapNanoModel
-        The audio side.
+        The audio side, in evaluation mode.
     tokenizer : object
         transformers' tokenizer of the sentence encoder.
     encoder : torch.nn.Module
-        The sentence encoder.
+        The sentence encoder, in evaluation mode.
     """
 
     def __init__(self, model: ClapNanoModel, tokenizer: Any, encoder: nn.Module) -> None:
-        self._model = model.eval()
+        self._model = model
         self._tokenizer = tokenizer
-        self._encoder = encoder.eval()
+        self._encoder = encoder
 
     @torch.no_grad()
     def hear(self, clip: Clip) -> Heard:

@@ -76,9 +76,9 @@ def code(model: SpectralCodecModel, audio: NDArray[np.float32]) -> Coded | None:
 
 
 def held_out_audio(pieces: int) -> Iterator[NDArray[np.float32]]:
-    """The first held-out pieces, in [-1, 1]."""
+    """Return the first held-out pieces."""
     for item in held_out(pieces):
-        yield item.piece.audio.astype(np.float32) / 32768
+        yield item.clip.samples[0]
 
 
 def recording_audio(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
@@ -143,7 +143,7 @@ def measure(pieces: int, recordings: Sequence[Path]) -> tuple[dict[str, Any], st
         For people.
     """
     folder = models.folders(models.CATALOGUE[CODEC])[CODEC]
-    model = SpectralCodecModel.from_pretrained(folder, dtype=torch.float32).eval()
+    model = SpectralCodecModel.from_pretrained(folder, dtype=torch.float32)
     rate, size = model.config.sampling_rate, model.config.codebook_size
     assert rate == RATE, "the factory and the codec agree on the rate"
     coded = code_all(model, held_out_audio(pieces), "held-out pieces")

@@ -1,0 +1,180 @@
+"""Measure MusicGen-nano on prompts that ask for held-out pieces of the data factory.
+
+    python -m training.measure_musicgen [--prompts 200] [--solos 100] [--seed 0] [--guidance 3]
+
+Each clip is held against what was asked for, against what was asked of every other clip
+("swapped"), and beside the piece itself ("real"): tempo within 4 % (double and half allowed) where
+there are drums, genre, a solo's instrument, and CLAP-nano's cosine. Silence, clipping and drones
+are counted. Prints a table, and writes ``docs/results/musicgen-nano.json``. Clips are kept in
+``--work``: a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from audio_chain import models
+from audio_chain.audio import decode
+from audio_chain.errors import ChainError, UsageError
+from audio_chain.generate import GenerationRequest, load_generator
+from audio_chain.weights import cache_dir
+from training import sound_checks
+from training.bootstrap import RESAMPLES, Estimate
+from training.clip_cache import ClipCache
+from training.held_out import SECONDS, HeldOut, held_out
+from training.judging import Comparison, Pair, comparisons, defects, extremes, judge
+from training.listener import Listener, load_listener
+from training.results import RESULTS, revisions, write_results
+from training.shards import HELD_OUT_SEED
+from training.tempo import TOLERANCE
+
+GENERATOR: Final = "musicgen-nano"
+LISTENER: Final = "clap-nano"
+TARGETS: Final = {
+    "tempo": "generated >= 80 %",
+    "genre": "generated / real >= 75 %",
+    "solo_instrument": "generated / real >= 75 %",
+    "clap": "",
+    "silent": "none",
+    "clipped": "none",
+    "drone": "none",
+}
+LIMITS: Final = {
+    "tempo_tolerance": TOLERANCE,
+    "silent_below_dbfs": sound_checks.SILENT_DBFS,
+    "clipped_above_share": sound_checks.CLIPPED_SHARE,
+    "drone_below_change": sound_checks.DRONE_CHANGE,
+}
+
+
+def request_for(item: HeldOut, seed: int, guidance: float) -> GenerationRequest:
+    """Ask for a piece as the product does; every piece has a seed of its own."""
+    return GenerationRequest((item.prompt,), SECONDS, (seed + item.number,), guidance=guidance)
+
+
+def judged(options: argparse.Namespace, listener: Listener) -> Iterator[Pair]:
+    """Generate a clip for each held-out piece, and judge both; progress goes to stderr."""
+    generator = load_generator(models.CATALOGUE[GENERATOR], device=options.device)
+    cache = ClipCache(options.work, generator, revisions(GENERATOR))
+    started = time.monotonic()
+    for done, item in enumerate(held_out(options.prompts, options.solos), 1):
+        path = cache.path(item.number, request_for(item, options.seed, options.guidance))
+        yield Pair(
+            name=path.name,
+            prompt=item.prompt,
+            facts=item.piece.attributes,
+            in_prompts=item.in_prompts,
+            in_solos=item.in_solos,
+            generated=judge(decode(path), listener),
+            real=judge(item.clip, listener),
+        )
+        if done % 10 == 0:
+            pace = (time.monotonic() - started) / done
+            print(f"{done} clips, {pace:.1f} s each", file=sys.stderr, flush=True)
+
+
+def measure(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Measure everything.
+
+    Returns
+    -------
+    results : dict
+        For JSON.
+    table : str
+        For people.
+    """
+    listener = load_listener()
+    pairs = list(judged(options, listener))
+    compared = comparisons(pairs, listener, options.seed)
+    wrong = defects(pairs, options.seed)
+    results = {
+        "models": revisions(GENERATOR, LISTENER),
+        "held_out": {
+            "seed": HELD_OUT_SEED,
+            "prompts": options.prompts,
+            "solos": options.solos,
+            "clips": len(pairs),
+        },
+        "generation": {
+            "seconds": SECONDS,
+            "seed": options.seed,
+            "guidance": options.guidance,
+            "temperature": GenerationRequest.temperature,
+            "top_k": GenerationRequest.top_k,
+            "top_p": GenerationRequest.top_p,
+        },
+        "bootstrap": {"resamples": RESAMPLES, "seed": options.seed, "interval": 0.95},
+        "limits": LIMITS,
+        "targets": TARGETS,
+        "comparisons": {name: item.to_dict() for name, item in compared.items()},
+        "defects": wrong,
+        "extremes": extremes(pairs),
+    }
+    return results, table(compared, wrong)
+
+
+def table(compared: Mapping[str, Comparison], wrong: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table of the figures with their 95 % intervals."""
+    lines = [
+        "| measure | clips | generated | swapped | real | real, swapped | generated / real | target |",
+        "|---" * 8 + "|",
+    ]
+    for name, item in compared.items():
+        cells = [
+            _plain(figure) if name == "clap" else _percent(figure)
+            for figure in (item.generated, item.generated_swapped, item.real, item.real_swapped)
+        ]
+        cells = [str(item.real.count), *cells, _percent(item.ratio), TARGETS[name]]
+        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    for name, sides in wrong.items():
+        made, real = sides["generated"], sides["real"]
+        shares = [f"{100 * side['value']:.1f} %" for side in (made, real)]
+        lines.append(
+            f"| {name} | {real['count']} | {shares[0]} | | {shares[1]} | | | {TARGETS[name]} |"
+        )
+    return "\n".join(lines)
+
+
+def _percent(figure: Estimate) -> str:
+    return f"{100 * figure.value:.0f} % ({100 * figure.low:.0f}-{100 * figure.high:.0f})"
+
+
+def _plain(figure: Estimate) -> str:
+    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; exit code 1 or 2 with one line if something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--prompts", type=int, default=200, help="how many held-out pieces")
+    parser.add_argument("--solos", type=int, default=100, help="how many held-out solos")
+    parser.add_argument("--seed", type=int, default=0, help="of the clips and of the bootstrap")
+    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=cache_dir() / "measured" / GENERATOR,
+        help="folder that keeps the generated clips",
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS / f"{GENERATOR}.json")
+    options = parser.parse_args(argv)
+    try:
+        if options.prompts < 2 or min(options.solos, options.seed) < 0:
+            raise UsageError("--prompts must be at least 2, --solos and --seed at least 0")
+        results, text = measure(options)
+        write_results(options.output, results)
+    except ChainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
