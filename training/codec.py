@@ -29,6 +29,8 @@ from training.shards import read_shard
 WARM_UP: Final = 300
 UNQUANTIZED: Final = 600
 COMMITMENT: Final = 0.25
+COMPLEX: Final = 1.0
+"""Weight of the complex spectra's distance: what it gains in waveform, the magnitudes lose."""
 DECAY: Final = 0.99
 DEAD: Final = 0.25
 WINDOWS: Final = (4096, 2048, 1024, 512, 256)
@@ -118,7 +120,7 @@ def spectral_distance(target: Tensor, output: Tensor) -> Tensor:
         y = torch.stft(output, size, size // 4, window=window, return_complex=True)
         a, b = x.abs().clamp_min(1e-4), y.abs().clamp_min(1e-4)
         total = total + F.l1_loss(a.log(), b.log()) + (a - b).norm() / a.norm()
-        total = total + 0.5 * (x - y).abs().mean() / a.mean()
+        total = total + COMPLEX * (x - y).abs().mean() / a.mean()
     return total / len(WINDOWS)
 
 

@@ -12,6 +12,7 @@ are counted. Prints a table, and writes ``docs/results/musicgen-nano.json``. Cli
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,10 +121,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def table(compared: Mapping[str, Comparison], wrong: Mapping[str, Mapping[str, Any]]) -> str:
     """A Markdown table of the figures with their 95 % intervals."""
-    lines = [
-        "| measure | clips | generated | swapped | real | real, swapped | generated / real | target |",
-        "|---" * 8 + "|",
-    ]
+    columns = "clips", "generated", "swapped", "real", "real, swapped", "generated / real", "target"
+    lines = ["| measure | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, item in compared.items():
         cells = [
             _plain(figure) if name == "clap" else _percent(figure)
@@ -132,15 +131,15 @@ def table(compared: Mapping[str, Comparison], wrong: Mapping[str, Mapping[str, A
         cells = [str(item.real.count), *cells, _percent(item.ratio), TARGETS[name]]
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     for name, sides in wrong.items():
-        made, real = sides["generated"], sides["real"]
-        shares = [f"{100 * side['value']:.1f} %" for side in (made, real)]
-        lines.append(
-            f"| {name} | {real['count']} | {shares[0]} | | {shares[1]} | | | {TARGETS[name]} |"
-        )
+        made, real = (f"{100 * sides[side]['value']:.1f} %" for side in ("generated", "real"))
+        count = sides["real"]["count"]
+        lines.append(f"| {name} | {count} | {made} | | {real} | | | {TARGETS[name]} |")
     return "\n".join(lines)
 
 
 def _percent(figure: Estimate) -> str:
+    if math.isnan(figure.value):
+        return "-"
     return f"{100 * figure.value:.0f} % ({100 * figure.low:.0f}-{100 * figure.high:.0f})"
 
 
