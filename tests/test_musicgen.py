@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,16 @@ def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
     (clip,) = generator.generate(GenerationRequest(("sad piano",), 0.2, (3,)))
     assert clip.rate == 32_000
     assert clip.samples.shape == (2, 6_400)
+
+
+def test_a_copy_of_the_nano_model_plays_the_same(nano: MusicgenGenerator, tmp_path: Any) -> None:
+    folder = models.folders(models.CATALOGUE["musicgen-nano"])["musicgen-nano"]
+    copy = tmp_path / "mine"
+    shutil.copytree(folder, copy)
+    request = GenerationRequest(("slow sad solo piano",), 0.3, (5,))
+    (theirs,) = nano.generate(request)
+    (ours,) = load_generator(models.resolve(str(copy), "generate"), device="cpu").generate(request)
+    assert np.array_equal(ours.samples, theirs.samples)
 
 
 def test_a_piece_depends_on_its_own_seed_only(nano: MusicgenGenerator) -> None:

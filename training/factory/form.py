@@ -1,4 +1,4 @@
-"""The stretch of a piece that a clip shows: its bars and chords, fills, and what enters or leaves."""
+"""The stretch of a piece that a clip shows: bars and chords, fills, what enters or leaves."""
 
 from __future__ import annotations
 

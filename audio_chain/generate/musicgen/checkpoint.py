@@ -51,6 +51,11 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a text encoder and a codec too, or only the decoder."""
+    return any(name.startswith("text_encoder.") for name in read_tensors(folder))
+
+
 def _stripped(
     tensors: Mapping[str, Tensor], prefix: str, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Tensor]:

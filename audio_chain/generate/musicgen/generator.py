@@ -13,7 +13,7 @@ from torch import Tensor
 from audio_chain import models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
-from audio_chain.generate.musicgen.checkpoint import Parts, load_parts, load_whole
+from audio_chain.generate.musicgen.checkpoint import Parts, is_whole, load_parts, load_whole
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import delays
 from audio_chain.generate.musicgen.sampling import Sampling
@@ -127,14 +127,13 @@ def _device(name: str) -> torch.device:
 def load_musicgen(
     card: ModelCard, *, device: str = "auto", offline: bool = False, progress: Progress = silent
 ) -> MusicgenGenerator:
-    """Load a MusicGen by its card: the nano one from its parts, any other from one folder."""
+    """Load a MusicGen: from one folder, or a nano decoder with the parts that it shares."""
     where = _device(device)
     dtype = torch.float16 if where.type == "cuda" else torch.float32
-    folders = models.folders(card, offline=offline, progress=progress)
-    if card.family == "musicgen-nano":
-        parts = load_parts(
-            folders[card.name], folders["minilm"], folders["spectral-codec-nano"], where, dtype
-        )
+    folder = models.folders(card, offline=offline, progress=progress)[card.name]
+    if is_whole(folder):
+        parts = load_whole(folder, where, dtype)
     else:
-        parts = load_whole(folders[card.name], where, dtype)
+        shared = models.folders(models.CATALOGUE["musicgen-nano"], offline=offline)
+        parts = load_parts(folder, shared["minilm"], shared["spectral-codec-nano"], where, dtype)
     return MusicgenGenerator(card.name, card.family, parts)

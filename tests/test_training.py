@@ -1,0 +1,335 @@
+"""Training on two CPU steps' worth of noise: killed runs go on, and the parts do what they say."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import MusicgenForCausalLM
+
+from audio_chain import models
+from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape, State
+from audio_chain.generate.musicgen.decoding import decode
+from audio_chain.generate.musicgen.delay import delays, undelayed
+from audio_chain.generate.musicgen.sampling import Sampling
+from audio_chain.nano.clap import ClapNanoConfig
+from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
+from audio_chain.vocabulary import GENRES, INSTRUMENTS
+from training import checkpoint, clap, codec, musicgen
+from training.journal import Journal
+from training.shards import read_shard, write_shard
+
+RATE = 32_000
+SECONDS = 2
+TINY_CODEC = {
+    "encoder_width": 12,
+    "encoder_layers": 1,
+    "decoder_width": 12,
+    "decoder_layers": 1,
+    "codebook_dim": 8,
+}
+
+
+def write_noise(folder: Path, pieces: int, seed: int) -> None:
+    """A shard in the format of `training.shards`: noisy tones with made-up captions."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    time = np.arange(SECONDS * RATE) / RATE
+    tones = np.sin(2 * np.pi * rng.uniform(100, 2000, (pieces, 1)) * time)
+    audio = 6000 * tones + 3000 * rng.standard_normal(tones.shape)
+    np.save(folder / "00000.npy", audio.astype(np.int16))
+    records = [
+        {
+            "genre": str(rng.choice(GENRES)),
+            "instruments": [str(name) for name in rng.choice(INSTRUMENTS, 2, replace=False)],
+            "captions": [f"a {word} number {rng.integers(100)}" for word in ("sad", "fast")],
+        }
+        for _ in range(pieces)
+    ]
+    (folder / "00000.json").write_text(json.dumps(records))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Command-line arguments that name training and held-out shards."""
+    folder = tmp_path_factory.mktemp("shards")
+    write_noise(folder / "train", 6, seed=0)
+    write_noise(folder / "held-out", 4, seed=1)
+    return ["--data", str(folder / "train"), "--held-out", str(folder / "held-out")]
+
+
+@pytest.fixture(scope="module")
+def sentences() -> str:
+    """Folder of the sentence encoder."""
+    return str(models.folders(models.CATALOGUE["minilm"])["minilm"])
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Tensor]]:
+    """Run a training script's command line for three steps; returns the state that it leaves."""
+
+    def run(
+        script: ModuleType, folder: Path, *arguments: str, killed: bool = False
+    ) -> dict[str, Tensor]:
+        options = {"steps": 3, "save-every": 2, "log-every": 1, "shards": 1, "device": "cpu"}
+        common = [f"--{name}={value}" for name, value in options.items()]
+        monkeypatch.setattr(sys, "argv", ["train", str(folder), *common, *arguments])
+        if killed:
+            with monkeypatch.context() as patch:
+                patch.setattr(script, "validate", interrupted)  # comes after the checkpoint
+                with pytest.raises(KeyboardInterrupt):
+                    script.main()
+        else:
+            script.main()
+        return load_file(folder / "state.safetensors")
+
+    return run
+
+
+def interrupted(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def assert_resumes(start: Callable[..., dict[str, Tensor]], tmp_path: Path, *run: object) -> None:
+    """Killed after step 2 and resumed, a run ends with the bits of one that was left alone."""
+    script, *arguments = run
+    whole = start(script, tmp_path / "whole", *arguments)
+    halfway = start(script, tmp_path / "cut", *arguments, killed=True)
+    resumed = start(script, tmp_path / "cut", *arguments, "--resume")
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    moved = [name for name in whole if not torch.equal(whole[name], halfway[name])]
+    assert any(name.startswith("module.") for name in moved)
+    assert any(name.startswith("optimizer.") for name in moved)
+    records = [json.loads(line) for line in (tmp_path / "cut" / "log.jsonl").open()]
+    assert records[-1]["done"]
+    figures = [value for record in records for value in numbers(record)]
+    assert figures
+    assert all(math.isfinite(value) for value in figures)
+
+
+def numbers(value: object) -> list[float]:
+    """All numbers in a JSON value."""
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in numbers(item)]
+    if isinstance(value, list):
+        return [number for item in value for number in numbers(item)]
+    return [value] if isinstance(value, int | float) else []
+
+
+def test_codec_training_resumes(
+    start: Callable[..., dict[str, Tensor]],
+    data: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiny = partial(SpectralCodecConfig, codebook_size=16, **TINY_CODEC)
+    monkeypatch.setattr(codec, "SpectralCodecConfig", tiny)
+    monkeypatch.setattr(codec, "UNQUANTIZED", 1)  # so that the checkpoint holds moving codebooks
+    assert_resumes(start, tmp_path, codec, *data, "--batch", "2")
+    trained = SpectralCodecModel.from_pretrained(tmp_path / "cut" / "model")
+    assert trained.config.codebook_size == 16
+    assert trained.dtype == torch.float16
+
+
+def test_codes_stay_when_only_the_decoder_is_trained(
+    start: Callable[..., dict[str, Tensor]], data: list[str], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    before = SpectralCodecModel(SpectralCodecConfig(codebook_size=16, **TINY_CODEC)).half()
+    before.save_pretrained(tmp_path / "codec")
+    arguments = [*data, "--batch", "2", "--decoder-of", str(tmp_path / "codec")]
+    start(codec, tmp_path / "run", *arguments)
+    after = SpectralCodecModel.from_pretrained(tmp_path / "run" / "model").state_dict()
+    same = {name for name, value in before.state_dict().items() if torch.equal(value, after[name])}
+    assert {name for name in after if not name.startswith("decoder.")} <= same
+    assert "decoder.head.weight" not in same
+
+
+def test_musicgen_training_resumes(
+    start: Callable[..., dict[str, Tensor]],
+    data: list[str],
+    sentences: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    SpectralCodecModel(SpectralCodecConfig(**TINY_CODEC)).save_pretrained(tmp_path / "codec")
+    full = musicgen.decoder_config
+
+    def tiny(size: int, books: int) -> object:
+        config = full(size, books)
+        config.hidden_size, config.num_hidden_layers = 20, 2
+        config.num_attention_heads, config.ffn_dim = 2, 24
+        return config
+
+    monkeypatch.setattr(musicgen, "decoder_config", tiny)
+    arguments = [*data, "--batch", "2", "--held-out-shards", "1", "--text", sentences]
+    assert_resumes(start, tmp_path, musicgen, *arguments, "--codec", str(tmp_path / "codec"))
+    decoder = MusicgenForCausalLM.from_pretrained(tmp_path / "cut" / "decoder")
+    assert decoder.config.num_codebooks == 4
+    projection = load_file(tmp_path / "cut" / "projection.safetensors")
+    assert projection["enc_to_dec_proj.weight"].shape == (20, 384)
+
+
+def test_clap_training_resumes(
+    start: Callable[..., dict[str, Tensor]],
+    data: list[str],
+    sentences: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiny = partial(ClapNanoConfig, widths=(4, 4, 4, 4), embedding_width=8)
+    monkeypatch.setattr(clap, "ClapNanoConfig", tiny)
+    arguments = ["--batch", "4", "--held-out-shards", "1", "--text", sentences]
+    assert_resumes(start, tmp_path, clap, *data, *arguments)
+    assert (tmp_path / "cut" / "model" / "model.safetensors").exists()
+
+
+def test_checkpoint_round_trip(tmp_path: Path) -> None:
+    """The restored state makes the same next step as the saved one."""
+
+    def fresh(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        return module, torch.optim.AdamW(module.parameters(), 0.1)
+
+    def step(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        torch.manual_seed(5)
+        module(torch.randn(8, 3)).square().sum().backward()
+        optimizer.step()
+
+    path, extra = tmp_path / "state.safetensors", {"counts": torch.arange(3.0)}
+    saved, restored = fresh(0), fresh(1)
+    step(*saved)
+    checkpoint.save(path, 41, *saved)
+    checkpoint.save(path, 42, *saved, extra)  # over the first
+    number, found = checkpoint.load(path, *restored)
+    assert number == 42
+    assert torch.equal(found["counts"], extra["counts"])
+    assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
+    step(*saved)
+    step(*restored)
+    for name, value in saved[0].state_dict().items():
+        assert torch.equal(value, restored[0].state_dict()[name])
+
+
+def test_the_journal_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    for step in (1, 2):
+        Journal(tmp_path / "run").write(step=step, loss=[0.5])
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+
+
+@pytest.mark.network  # the soundfont, unless it is installed
+def test_shards_hold_the_pieces_of_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tinysoundfont")
+    from training.factory.dataset import sample
+
+    monkeypatch.setattr("training.shards.SIZE", 2)
+    path = write_shard(tmp_path, 3, seed=11, seconds=1.0)
+    written = path.stat().st_mtime_ns
+    audio, records = read_shard(tmp_path, 3)
+    for row in range(2):
+        piece = sample(6 + row, 11, 1.0)
+        assert np.array_equal(audio[row], piece.audio)
+        assert records[row]["captions"] == list(piece.captions)
+    assert write_shard(tmp_path, 3, seed=11, seconds=1.0) == path
+    assert path.stat().st_mtime_ns == written
+
+
+def test_moving_codebooks_find_clusters() -> None:
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    centres = torch.randn(4, 6, generator=generator) * 3
+    books = codec.MovingCodebooks(torch.randn(2, 16, 6, generator=generator))
+    spread, distortions = 0.1, []
+    for _ in range(150):
+        label = torch.randint(4, (8, 64), generator=generator)
+        latents = centres[label] + spread * torch.randn(8, 64, 6, generator=generator)
+        quantized, codes, commitment = books(latents.transpose(1, 2))
+        distortions.append((quantized.transpose(1, 2) - latents).square().mean().item())
+    assert quantized.shape == (8, 6, 64)
+    assert codes.shape == (512, 2)
+    assert commitment.item() >= 0
+    # every cluster has an entry within its spread, and one book alone reaches the clusters
+    nearest = torch.cdist(centres, books.codebooks[0]).amin(1)
+    assert (nearest < 2 * spread).all()
+    assert distortions[-1] < 0.7 * spread**2  # the second book codes what lies within clusters
+    assert distortions[-1] < distortions[0]
+    assert min(codec.perplexity(codes, 16)) > 8
+    assert all(len(book.unique()) == 16 for book in codes.t())
+
+
+def test_moving_codebooks_pass_gradients_straight_through() -> None:
+    books = codec.MovingCodebooks(torch.randn(1, 4, 3))
+    latents = torch.randn(2, 3, 5, requires_grad=True)
+    weight = torch.randn(2, 3, 5)
+    (books(latents)[0] * weight).sum().backward()
+    assert latents.grad is not None
+    torch.testing.assert_close(latents.grad, weight)
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [((8,), 1.0), ((1, 1, 1, 1), 4.0), ((2, 1, 1), 2**1.5), ((3, 1), 4 / 3**0.75)],
+)
+def test_perplexity_is_the_exponential_of_the_entropy(
+    shares: tuple[int, ...], expected: float
+) -> None:
+    column = torch.repeat_interleave(torch.arange(len(shares)), torch.tensor(shares))
+    assert codec.perplexity(column[:, None], 16) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("ratio", [0.0, 6.0, 20.0])
+def test_signal_to_noise_of_known_noise(ratio: float) -> None:
+    """Noise orthogonal to the signal, at a chosen ratio of energies."""
+    time = torch.arange(1000) / 1000
+    signal = torch.sin(2 * torch.pi * 10 * time)
+    noise = torch.cos(2 * torch.pi * 10 * time) * 10 ** (-ratio / 20)
+    measured = codec.signal_to_noise(signal[None], (signal + noise)[None])
+    assert measured.item() == pytest.approx(ratio, abs=1e-3)
+
+
+def test_training_delays_as_decoding_undelays() -> None:
+    codes = torch.randint(50, (3, 4, 7))
+    delayed = musicgen.delayed(codes, 50)
+    assert torch.equal(undelayed(delayed[..., 1:], delays(4, 1)), codes)
+    assert (delayed == 50).sum() == delayed.numel() - codes.numel()
+
+
+class Recorded(Decoder):
+    """A decoder that keeps the columns it reads."""
+
+    read: list[Tensor]
+
+    def step(self, tokens: Tensor, state: State) -> Tensor:
+        self.read.append(tokens)
+        return super().step(tokens, state)
+
+
+def test_the_decoder_reads_what_it_was_trained_on() -> None:
+    """The columns fed while decoding are the training input of the codes that come out."""
+    config = musicgen.decoder_config(30, 4)
+    config.hidden_size, config.num_hidden_layers = 20, 1
+    config.num_attention_heads, config.ffn_dim = 2, 24
+    torch.manual_seed(0)
+    decoder = Recorded(DecoderShape.of(config), MusicgenForCausalLM(config).state_dict())
+    decoder.read = []
+    text, mask = torch.randn(1, 2, 20), torch.ones(1, 2, dtype=torch.long)
+    codes = decode(decoder, text, mask, 9, (3,), Sampling(guidance=1.0))
+    expected = musicgen.delayed(codes, config.pad_token_id)[..., :-1]
+    assert torch.equal(torch.stack(decoder.read, -1), expected)
