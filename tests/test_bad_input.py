@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -202,20 +203,22 @@ def test_a_recording_cut_off_later_gives_what_is_there(
 # --- no space left ----------------------------------------------------------------------------
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 4 kB: as a quota would have it."""
+    """No file may grow beyond 4 kB, as a quota would have it; pytest's own output neither."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_files_that_may_not_grow(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], small_files: None
-) -> None:
+def test_files_that_may_not_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "run"
-    assert cli.main(["generate", "a harp", "--seconds", "1", "-o", str(out)]) == 1
+    with small_files():
+        code = cli.main(["generate", "a harp", "--seconds", "1", "-o", str(out)])
+    assert code == 1
     output = capsys.readouterr()
     assert output.out == ""
     assert os.strerror(errno.EFBIG) in output.err

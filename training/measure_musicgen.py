@@ -140,11 +140,11 @@ def table(compared: Mapping[str, Comparison], wrong: Mapping[str, Mapping[str, A
 def _percent(figure: Estimate) -> str:
     if math.isnan(figure.value):
         return "-"
-    return f"{100 * figure.value:.0f} % ({100 * figure.low:.0f}-{100 * figure.high:.0f})"
+    return f"{100 * figure.value:.0f} % ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
 
 
 def _plain(figure: Estimate) -> str:
-    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

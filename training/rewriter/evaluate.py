@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -30,19 +30,29 @@ from training.rewriter.baselines import KeywordBaseline, NearestMemo
 from training.rewriter.data import MEMOS, Memo, heldout, load_memos, training
 from training.rewriter.naming import kept
 
+if TYPE_CHECKING:
+    from audio_chain.rewrite.decoding import Decoded
+
 RESULTS: Final = Path("docs/results/rewriter.json")
 RESAMPLES: Final = 2000
 
-Answerer = Callable[[str], Answer]
+
+class System(Protocol):
+    """What is measured."""
+
+    def answer(self, text: str) -> Answer:
+        """Answer one memo."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One memo's answer, judged."""
+    """One memo's answer, judged, with what it took on the clock and on the processor."""
 
     memo: Memo
     answer: Answer
     seconds: float
+    cpu_seconds: float = 0.0
+    decoded: Decoded | None = None
 
     def right(self, field: str) -> bool:
         """Whether a genre, mood or tempo is acceptable; a tempo stated in numbers overrules."""
@@ -57,13 +67,14 @@ class Outcome:
         return kept(self.memo.named, self.answer.instruments)
 
 
-def run(answerer: Answerer, memos: Sequence[Memo], name: str) -> list[Outcome]:
+def run(system: System, memos: Sequence[Memo], name: str) -> list[Outcome]:
     """Answer every memo; progress goes to stderr."""
     outcomes = []
     for number, memo in enumerate(memos, 1):
-        started = time.monotonic()
-        answer = answerer(memo.memo)
-        outcomes.append(Outcome(memo, answer, time.monotonic() - started))
+        started, used = time.monotonic(), time.process_time()
+        answer = system.answer(memo.memo)
+        taken, used = time.monotonic() - started, time.process_time() - used
+        outcomes.append(Outcome(memo, answer, taken, used, getattr(system, "last", None)))
         if number % 10 == 0:
             print(f"{name}: {number} of {len(memos)}", file=sys.stderr, flush=True)
     return outcomes
@@ -77,7 +88,8 @@ def summarize(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, Any]:
     dict
         For ``genre``, ``mood``, ``tempo`` and ``instruments_kept`` the share and its 95 % interval
         (percentiles of 2,000 resamples of the memos); mean ``description_words``; median
-        ``seconds``.
+        ``seconds`` on the clock and ``cpu_seconds`` of the processor; for language models the mean
+        ``tokens`` of an answer, how many of them were ``forced``, and the forward ``passes``.
     """
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(outcomes), (RESAMPLES, len(outcomes)))
@@ -100,14 +112,21 @@ def summarize(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, Any]:
     )
     words = [len(outcome.answer.description.split()) for outcome in outcomes]
     summary["description_words"] = round(float(np.mean(words)), 1)
-    summary["seconds"] = round(float(np.median([outcome.seconds for outcome in outcomes])), 2)
+    for clock in ("seconds", "cpu_seconds"):
+        times = [getattr(outcome, clock) for outcome in outcomes]
+        summary[clock] = round(float(np.median(times)), 2)
+    decoded = [outcome.decoded for outcome in outcomes if outcome.decoded is not None]
+    if decoded:
+        summary["tokens"] = round(float(np.mean([len(one.tokens) for one in decoded])), 1)
+        summary["forced"] = round(float(np.mean([one.forced for one in decoded])), 1)
+        summary["passes"] = round(float(np.mean([one.passes for one in decoded])), 1)
     return summary
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """A Markdown table of the summaries."""
     fields = ("genre", "mood", "tempo", "instruments_kept")
-    lines = ["| rewriter | genre | mood | tempo | named instruments kept | words | s a memo |"]
+    lines = ["| rewriter | genre | mood | tempo | named instruments kept | words | CPU s a memo |"]
     lines.append("|---" * 7 + "|")
     for name, summary in results.items():
         cells = [
@@ -115,12 +134,12 @@ def table(results: dict[str, dict[str, Any]]) -> str:
             f"({100 * summary[f]['interval'][0]:.0f}-{100 * summary[f]['interval'][1]:.0f})"
             for f in fields
         ]
-        cells += [str(summary["description_words"]), str(summary["seconds"])]
+        cells += [str(summary["description_words"]), str(summary["cpu_seconds"])]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def tuned(adapter: Path | None, offline: bool) -> tuple[str, Answerer]:
+def tuned(adapter: Path | None, offline: bool) -> tuple[str, System]:
     """The shipped rewriter, or the base model with another adapter."""
     from audio_chain.rewrite.adapter import dense_folder
     from audio_chain.rewrite.transformers_llm import load
@@ -132,22 +151,22 @@ def tuned(adapter: Path | None, offline: bool) -> tuple[str, Answerer]:
         base_card = resolve(card.needs[0], "rewrite")
         base = next(weights.fetch(base_card.source, offline=offline).glob("*.gguf"))
         folder = dense_folder(card.name, base, repr(base_card.source), adapter)
-    return "SmolLM2-135M, tuned", load(card.name, folder, "tuned", "auto").answer
+    return "SmolLM2-135M, tuned", load(card.name, folder, "tuned", "auto")
 
 
-def zero_shot(offline: bool) -> tuple[str, Answerer]:
+def zero_shot(offline: bool) -> tuple[str, System]:
     """The base model with the few-shot prompt."""
     from audio_chain.rewrite.transformers_llm import load
 
     card = resolve("smollm2-135m", "rewrite")
     folder = model_folder(card, offline=offline)
-    return "SmolLM2-135M, few-shot prompt", load(card.name, folder, "few-shot", "auto").answer
+    return "SmolLM2-135M, few-shot prompt", load(card.name, folder, "few-shot", "auto")
 
 
-def nearest(memos: Sequence[Memo], offline: bool) -> tuple[str, Answerer]:
+def nearest(memos: Sequence[Memo], offline: bool) -> tuple[str, System]:
     """The nearest training memo."""
     encoder = weights.fetch(resolve("minilm", "embed").source, offline=offline)
-    return NearestMemo.name, NearestMemo(training(memos), encoder).answer
+    return NearestMemo.name, NearestMemo(training(memos), encoder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,27 +184,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         memos = load_memos(options.heldout)
         test = heldout(memos)
-        makers: dict[str, Callable[[], tuple[str, Answerer]]] = {
+        makers: dict[str, Callable[[], tuple[str, System]]] = {
             "tuned": lambda: tuned(options.adapter, options.offline),
             "few-shot": lambda: zero_shot(options.offline),
-            "keywords": lambda: ("keywords", KeywordBaseline(training(memos)).answer),
+            "keywords": lambda: ("keywords", KeywordBaseline(training(memos))),
             "nearest": lambda: nearest(memos, options.offline),
         }
         results: dict[str, dict[str, Any]] = {}
         lines = []
         for system in options.systems:
-            name, answerer = makers[system]()
-            outcomes = run(answerer, test, name)
+            name, measured = makers[system]()
+            outcomes = run(measured, test, name)
             results[name] = summarize(outcomes)
             lines += [_line(name, outcome) for outcome in outcomes]
     except ChainError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     print(table(results))
-    _write(options.output, json.dumps({"memos": len(test), "results": results}, indent=1) + "\n")
+    report = {"memos": len(test), "conditions": conditions(), "results": results}
+    _write(options.output, json.dumps(report, indent=1) + "\n")
     if options.answers:
         _write(options.answers, "".join(lines))
     return 0
+
+
+def conditions() -> dict[str, Any]:
+    """What the times depend on."""
+    import torch
+
+    return {
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "torch": torch.__version__,
+    }
 
 
 def _line(system: str, outcome: Outcome) -> str:
