@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audio_chain import models
-from audio_chain.audio import stream
+from audio_chain.audio import probe, stream
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.nano.codec import SpectralCodecModel
 from training.bootstrap import Estimate, estimate, mean, median
@@ -88,6 +88,16 @@ def recording_audio(path: Path, rate: int) -> Iterator[NDArray[np.float32]]:
             yield clip.samples[0]
 
 
+def check_recordings(paths: Sequence[Path]) -> None:
+    """Refuse, before the long work, what can't be read or told apart in the results."""
+    for path in paths:
+        probe(path)
+    names = [path.stem for path in paths]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--recordings has two files called {name}: rename one")
+
+
 def code_all(
     model: SpectralCodecModel, stretches: Iterable[NDArray[np.float32]], name: str
 ) -> list[Coded]:
@@ -152,7 +162,11 @@ def measure(pieces: int, recordings: Sequence[Path]) -> tuple[dict[str, Any], st
     for path in recordings:
         rows[path.stem] = summary(code_all(model, recording_audio(path, rate), path.stem))
     ours, *others = ({name: item.to_dict() for name, item in row.items()} for row in rows.values())
+    command = f"python -m training.measure_codec --pieces {pieces}"
+    if recordings:
+        command = " ".join([command, "--recordings", *(path.name for path in recordings)])
     results = {
+        "command": command,
         "models": revisions(CODEC),
         "codebooks": model.config.num_quantizers,
         "held_out": {"seed": HELD_OUT_SEED, "pieces": pieces, "seconds": SECONDS},
@@ -174,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.pieces < 1:
             raise UsageError(f"--pieces must be at least 1, not {options.pieces}")
+        check_recordings(options.recordings)
         results, text = measure(options.pieces, options.recordings)
         write_results(options.output, results)
     except ChainError as error:

@@ -94,6 +94,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     compared = comparisons(pairs, listener, options.seed)
     wrong = defects(pairs, options.seed)
     results = {
+        "command": f"python -m training.measure_musicgen --prompts {options.prompts} "
+        f"--solos {options.solos} --seed {options.seed} --guidance {options.guidance:g}",
         "models": revisions(GENERATOR, LISTENER),
         "held_out": {
             "seed": HELD_OUT_SEED,
