@@ -86,6 +86,7 @@ def run(plan: dict[str, tuple[list[str], int]], work: Path) -> None:
     finally:
         for process in running.values():
             process.terminate()
+            process.wait()
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ self (Ho and Salimans 2022).
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, MusicgenForCausalLM
 from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
@@ -273,13 +273,10 @@ def train(options: argparse.Namespace) -> None:
     model.half()
     model.decoder.save_pretrained(options.run / "decoder")
     tensors = {f"enc_to_dec_proj.{k}": v for k, v in model.enc_to_dec_proj.state_dict().items()}
-    from safetensors.torch import save_file
-
     save_file(
         {k: v.contiguous().cpu() for k, v in tensors.items()},
         options.run / "projection.safetensors",
     )
-    (options.run / "config.json").write_text(json.dumps(config.to_dict(), default=str))
     journal.write(done=True)
 
 

@@ -1,0 +1,54 @@
+"""The command that trains everything: what it starts, and how it stops."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from audio_chain.errors import ChainError
+from training.__main__ import STAGES, WEIGHTS, commands, run
+
+
+def options(work: Path, *only: str) -> argparse.Namespace:
+    return argparse.Namespace(
+        work=work, only=list(only), minutes=3.0, shards=7, text=Path("minilm"), base=Path("m.gguf")
+    )
+
+
+def test_a_gpu_for_each_side(tmp_path: Path) -> None:
+    plan = commands(options(tmp_path, *STAGES), gpus=2)
+    assert {name: gpu for name, (_, gpu) in plan.items() if name in STAGES} == {
+        "codec": 0,
+        "musicgen": 0,
+        "clap": 1,
+        "rewriter": 1,
+    }
+    assert str(tmp_path / "codec/model") in plan["musicgen"][0]
+    assert "--compile" in plan["codec"][0]
+
+
+def test_the_decoder_alone_takes_the_shipped_codec(tmp_path: Path) -> None:
+    plan = commands(options(tmp_path, "musicgen"), gpus=0)
+    assert set(plan) == {"held-out", "train", "musicgen"}
+    assert str(WEIGHTS / "spectral-codec-nano") in plan["musicgen"][0]
+    assert "--compile" not in plan["musicgen"][0]
+
+
+def test_the_rewriter_needs_no_audio(tmp_path: Path) -> None:
+    assert set(commands(options(tmp_path, "rewriter"), gpus=0)) == {"rewriter"}
+
+
+def test_stages_run_to_their_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run({"one": (["this"], 0), "two": (["this"], 0)}, tmp_path)
+    assert set(capsys.readouterr().out.splitlines()) == {"one is done", "two is done"}
+    assert "Beautiful is better" in (tmp_path / "one.log").read_text()
+
+
+def test_a_failure_stops_the_others_and_is_shown(tmp_path: Path) -> None:
+    waiting = ["timeit", "-n1", "-r1", "import time; time.sleep(60)"]
+    with pytest.raises(ChainError, match="training stage bad ended with 1") as error:
+        run({"slow": (waiting, 0), "bad": (["no_such_module"], 0)}, tmp_path)
+    assert "no_such_module" in str(error.value)
+    assert (tmp_path / "slow.log").read_text() == ""  # stopped before it could say its time
