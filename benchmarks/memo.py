@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from training.results import RESULTS, write_results
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -56,9 +58,8 @@ def main() -> None:
         print(f"{runs[-1]['seconds']:.1f} s, {runs[-1]['peak_gb']:.2f} GB ({stages})", flush=True)
     load = os.getloadavg()[0]
     machine = {"processor": platform.processor(), "cores": os.cpu_count(), "load": round(load, 1)}
-    target = ROOT / "docs/results/memo.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1) + "\n")
+    target = RESULTS / "memo.json"
+    write_results(target, {"machine": machine, "runs": runs})
     print(target)
 
 

@@ -9,11 +9,10 @@ Writes ``docs/results/speed-nano.json``.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -27,14 +26,14 @@ from transformers import (
 from audio_chain import models
 from audio_chain.generate import GenerationRequest, load_generator
 from audio_chain.generate.musicgen.checkpoint import read_tensors
-from audio_chain.nano.codec import SpectralCodecModel
+from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
+from training.results import RESULTS, write_results
 
 PROMPT = "A fast, energetic house track with synth bass and drums at 125 bpm."
-RESULTS = Path(__file__).parents[1] / "docs/results/speed-nano.json"
 
 
-def peer(seconds: float) -> Callable[[], object]:
-    """transformers' own generation from the same tensors, guidance on, sampling on."""
+def in_transformers() -> tuple[MusicgenForConditionalGeneration, Any]:
+    """The nano model in transformers' own class, and which keys were missing or unexpected."""
     folders = models.folders(models.CATALOGUE["musicgen-nano"])
     config = AutoConfig.from_pretrained(folders["musicgen-nano"])
     model = MusicgenForConditionalGeneration(
@@ -48,11 +47,18 @@ def peer(seconds: float) -> Callable[[], object]:
     tensors = {
         name: value.float() for name, value in read_tensors(folders["musicgen-nano"]).items()
     }
-    model.load_state_dict(tensors, strict=False)
+    keys = model.load_state_dict(tensors, strict=False)
     for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, field, config.decoder.pad_token_id)
-    words = AutoTokenizer.from_pretrained(folders["minilm"])([PROMPT], return_tensors="pt")
-    steps = round(seconds * config.audio_encoder.frame_rate) + 3
+    return model, keys
+
+
+def peer(seconds: float) -> Callable[[], object]:
+    """transformers' own generation from the same tensors, guidance on, sampling on."""
+    model, _ = in_transformers()
+    text = models.folders(models.CATALOGUE["minilm"])["minilm"]
+    words = AutoTokenizer.from_pretrained(text)([PROMPT], return_tensors="pt")
+    steps = round(seconds * SpectralCodecConfig().frame_rate) + 3
     return lambda: model.generate(
         input_ids=words["input_ids"],
         attention_mask=words["attention_mask"],
@@ -106,8 +112,7 @@ def main() -> None:
         "ratio": round(ratio, 2),
         **rows,
     }
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    write_results(RESULTS / "speed-nano.json", record)
 
 
 if __name__ == "__main__":

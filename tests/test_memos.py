@@ -35,7 +35,7 @@ from training.rewriter.recipe import Recipe, epoch_examples, split
 from training.rewriter.targets import WEIGHTS, Example, collate, encode
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 
 @pytest.fixture(scope="module")
@@ -215,15 +215,10 @@ def test_training_tokens_are_what_decoding_forces(tokenizer: PreTrainedTokenizer
         assert constraint.finished
 
 
-def test_field_scores_match_reading_each_answer_alone(
-    tokenizer: PreTrainedTokenizerBase, all_memos: list[Memo]
-) -> None:
+def tiny_llama(tokenizer: PreTrainedTokenizerBase, spread: float) -> LlamaForCausalLM:
+    """A random Llama of one narrow layer, its weights drawn with standard deviation `spread`."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
-
-    from audio_chain.rewrite.prompt import PromptEncoder
-    from prompts import rewriter_prompt
-    from training.rewriter.fields import score_fields
 
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -232,9 +227,22 @@ def test_field_scores_match_reading_each_answer_alone(
         intermediate_size=16,
         num_hidden_layers=1,
         num_attention_heads=2,
-        initializer_range=0.5,
+        initializer_range=spread,
     )
-    model = LlamaForCausalLM(config).eval()
+    model: LlamaForCausalLM = LlamaForCausalLM(config).eval()
+    return model
+
+
+def test_field_scores_match_reading_each_answer_alone(
+    tokenizer: PreTrainedTokenizerBase, all_memos: list[Memo]
+) -> None:
+    import torch
+
+    from audio_chain.rewrite.prompt import PromptEncoder
+    from prompts import rewriter_prompt
+    from training.rewriter.fields import score_fields
+
+    model = tiny_llama(tokenizer, 0.5)
     encoder = PromptEncoder(tokenizer, rewriter_prompt("tuned"))
     memos = all_memos[:3]
     scores = score_fields(model, tokenizer, encoder, memos)
@@ -260,21 +268,12 @@ def test_gradient_does_not_depend_on_how_many_are_read_at_once(
     tokenizer: PreTrainedTokenizerBase, all_memos: list[Memo]
 ) -> None:
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     from audio_chain.rewrite.prompt import PromptEncoder
     from prompts import rewriter_prompt
     from training.rewriter.train import accumulate
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-    )
-    model = LlamaForCausalLM(config).eval()
+    model = tiny_llama(tokenizer, 0.02)
     encoder = PromptEncoder(tokenizer, rewriter_prompt("tuned"))
     batch = [encode(Example(m.memo, m.answer()), encoder, tokenizer) for m in all_memos[:4]]
     results = []

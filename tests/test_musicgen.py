@@ -11,11 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
-    AutoConfig,
-    AutoModel,
     EncodecConfig,
     MusicgenConfig,
-    MusicgenForCausalLM,
     MusicgenForConditionalGeneration,
     T5Config,
 )
@@ -24,12 +21,13 @@ from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderC
 from audio_chain import models
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest, load_generator
-from audio_chain.generate.musicgen.checkpoint import load_whole, read_tensors
+from audio_chain.generate.musicgen.checkpoint import load_whole
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import delays, undelayed
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
 from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided, truncated
+from benchmarks.musicgen_nano import in_transformers
 
 CPU = torch.device("cpu")
 GREEDY = Sampling(guidance=3.0, top_k=1)
@@ -150,22 +148,9 @@ def nano() -> MusicgenGenerator:
 
 def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
     """The shipped tensors, put into transformers' class, give the same codes."""
-    folders = models.folders(models.CATALOGUE["musicgen-nano"])
-    config = AutoConfig.from_pretrained(folders["musicgen-nano"])
-    model = MusicgenForConditionalGeneration(
-        config,
-        text_encoder=AutoModel.from_pretrained(folders["minilm"], dtype=torch.float32),
-        audio_encoder=AutoModel.from_pretrained(
-            folders["spectral-codec-nano"], dtype=torch.float32
-        ),
-        decoder=MusicgenForCausalLM(config.decoder),
-    ).eval()
-    tensors = {k: v.float() for k, v in read_tensors(folders["musicgen-nano"]).items()}
-    missing = model.load_state_dict(tensors, strict=False)
+    model, missing = in_transformers()
     assert not missing.unexpected_keys
     assert not [k for k in missing.missing_keys if k.startswith(("decoder.", "enc_to_dec"))]
-    for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
-        setattr(model.generation_config, field, config.decoder.pad_token_id)
 
     text, mask, _ = nano._conditions("slow sad solo piano", "")
     words = nano._parts.tokenizer(["slow sad solo piano"], return_tensors="pt")

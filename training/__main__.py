@@ -4,7 +4,8 @@
 
 Each stage is a process of its own with a log in the work folder, and waits for what it needs: the
 listener for rendered pieces, the decoder for the codec. The codec and the decoder share the first
-GPU, the others take the last. Run again, it goes on from the checkpoints.
+GPU, the others take the last. Run again, all but the rewriter go on from
+their checkpoints.
 """
 
 from __future__ import annotations
@@ -17,18 +18,14 @@ import time
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from audio_chain import models
 from audio_chain.errors import ChainError
-from training.export import WEIGHTS
+from training.export import EXPORTS, WEIGHTS, export
 from training.shards import HELD_OUT_SEED
 
-STAGES: Final = ("codec", "musicgen", "clap", "rewriter")
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()
+STAGES: Final = tuple(EXPORTS)
 
 
 def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str], int]]:
@@ -106,13 +103,11 @@ def main() -> None:
         folder = models.folders(models.CATALOGUE["smollm2-135m"])["smollm2-135m"]
         options.base = next(folder.glob("*.gguf"))
     try:
-        run(commands(options, _gpus()), options.work)
+        run(commands(options, torch.cuda.device_count()), options.work)
     except ChainError as error:
         sys.exit(str(error))
     for name in options.only:
-        subprocess.run(
-            [sys.executable, "-m", "training.export", name, str(options.work / name)], check=True
-        )
+        print(export(name, options.work / name))
 
 
 if __name__ == "__main__":

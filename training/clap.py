@@ -24,11 +24,11 @@ from audio_chain.nano.clap import ClapNanoConfig, ClapNanoModel
 from audio_chain.vocabulary import GENRES, INSTRUMENTS
 from training import checkpoint
 from training.journal import Journal
+from training.musicgen import TEXT_TOKENS, text_states
 from training.shards import read_shard
 
 LEARNING_RATE: Final = 1.5e-3
 WARM_UP: Final = 300
-TEXT_TOKENS: Final = 64
 
 
 class Listening:
@@ -58,9 +58,8 @@ class Listening:
 @torch.no_grad()
 def pooled_text(encoder: nn.Module, words: Tensor) -> Tensor:
     """Mean of the token states over the words of (batch, words) ids."""
-    mask = (words != 0).long()
-    states: Tensor = encoder(input_ids=words, attention_mask=mask).last_hidden_state.float()
-    return (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    states, mask = text_states(encoder, words)
+    return (states.float() * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
 
 def augmented(spectrogram: Tensor) -> Tensor:

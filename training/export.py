@@ -100,17 +100,22 @@ EXPORTS: Final = {
 }
 
 
+def export(name: str, run: Path) -> Path:
+    """Export a trained model; returns its folder, readable by all and with its checksums."""
+    folder = EXPORTS[name](run)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    weights.write_sums(folder)
+    return folder
+
+
 def main() -> None:
     """Export from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("model", choices=EXPORTS)
     parser.add_argument("run", type=Path, help="folder that training wrote")
     options = parser.parse_args()
-    folder = EXPORTS[options.model](options.run)
-    for path in folder.iterdir():
-        path.chmod(0o644)
-    weights.write_sums(folder)
-    print(folder)
+    print(export(options.model, options.run))
 
 
 if __name__ == "__main__":

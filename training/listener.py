@@ -14,7 +14,8 @@ from torch import nn
 from audio_chain import models
 from audio_chain.clip import Clip
 from audio_chain.nano.clap import ClapNanoModel
-from training.clap import TEXT_TOKENS, pooled_text
+from training.clap import pooled_text
+from training.musicgen import TEXT_TOKENS
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,14 +21,14 @@ from torch import Tensor
 
 from audio_chain import models
 from audio_chain.audio import probe, stream
-from audio_chain.errors import ChainError, UsageError
+from audio_chain.errors import UsageError
 from audio_chain.nano.codec import SpectralCodecModel
 from training.bootstrap import Estimate, estimate, mean, median
 from training.codec import perplexity, signal_to_noise
 from training.factory.sampling import RATE
 from training.fidelity import CHROMA, chroma_cosine
 from training.held_out import SECONDS, held_out
-from training.results import RESULTS, revisions, write_results
+from training.results import RESULTS, conclude, revisions
 from training.shards import HELD_OUT_SEED
 
 CODEC: Final = "spectral-codec-nano"
@@ -185,17 +185,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recordings", type=Path, nargs="+", default=[], metavar="FILE")
     parser.add_argument("--output", type=Path, default=RESULTS / "codec.json")
     options = parser.parse_args(argv)
-    try:
+
+    def checked() -> tuple[dict[str, Any], str]:
         if options.pieces < 1:
             raise UsageError(f"--pieces must be at least 1, not {options.pieces}")
         check_recordings(options.recordings)
-        results, text = measure(options.pieces, options.recordings)
-        write_results(options.output, results)
-    except ChainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(text)
-    return 0
+        return measure(options.pieces, options.recordings)
+
+    return conclude(checked, options.output)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from audio_chain import models
 from audio_chain.audio import decode
-from audio_chain.errors import ChainError, UsageError
+from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest, load_generator
 from audio_chain.weights import cache_dir
 from training import sound_checks
@@ -30,7 +30,7 @@ from training.clip_cache import ClipCache
 from training.held_out import SECONDS, HeldOut, held_out
 from training.judging import Comparison, Pair, comparisons, defects, extremes, judge
 from training.listener import Listener, load_listener
-from training.results import RESULTS, revisions, write_results
+from training.results import RESULTS, conclude, revisions
 from training.shards import HELD_OUT_SEED
 from training.tempo import TOLERANCE
 
@@ -165,16 +165,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, default=RESULTS / f"{GENERATOR}.json")
     options = parser.parse_args(argv)
-    try:
+
+    def checked() -> tuple[dict[str, Any], str]:
         if options.prompts < 2 or min(options.solos, options.seed) < 0:
             raise UsageError("--prompts must be at least 2, --solos and --seed at least 0")
-        results, text = measure(options)
-        write_results(options.output, results)
-    except ChainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(text)
-    return 0
+        return measure(options)
+
+    return conclude(checked, options.output)
 
 
 if __name__ == "__main__":

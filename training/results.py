@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from audio_chain import models
+from audio_chain.errors import ChainError
 from audio_chain.files import write_whole
 from audio_chain.weights import Hub, Shipped, Wheel, fetch
 from audio_chain.weights.shipped import SUMS
@@ -42,6 +44,26 @@ def _revision(card: models.ModelCard) -> str:
             return revision
         case source:
             raise ValueError(f"{card.name} comes from {source}, which has no revision")
+
+
+def conclude(measure: Callable[[], tuple[Mapping[str, Any], str]], output: Path) -> int:
+    """Measure, record the results and print the table; the exit code of the command.
+
+    Parameters
+    ----------
+    measure : callable
+        Gives results for JSON and a table for people. A `ChainError` becomes one line.
+    output : Path
+        File of the results.
+    """
+    try:
+        results, table = measure()
+        write_results(output, results)
+    except ChainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(table)
+    return 0
 
 
 def write_results(path: Path, results: Mapping[str, Any]) -> None:

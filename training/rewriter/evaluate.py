@@ -8,6 +8,7 @@ to ``docs/results/rewriter.json``. An answer is right when the memo lists it as 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ import numpy as np
 from audio_chain import weights
 from audio_chain.brief import stated_bpm
 from audio_chain.errors import ChainError
+from audio_chain.files import write_whole
 from audio_chain.models import resolve
 from audio_chain.rewrite import model_folder
 from audio_chain.rewrite.schema import Answer
@@ -228,9 +230,7 @@ def _line(system: str, outcome: Outcome) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, io.BytesIO(text.encode()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audio_chain import models
+from audio_chain import devices, models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
 from audio_chain.generate.musicgen.checkpoint import Parts, is_whole, load_parts, load_whole
@@ -115,20 +115,11 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {name} can't be used here; try --device cpu") from error
-
-
 def load_musicgen(
     card: ModelCard, *, device: str = "auto", offline: bool = False, progress: Progress = silent
 ) -> MusicgenGenerator:
     """Load a MusicGen: from one folder, or a nano decoder with the parts that it shares."""
-    where = _device(device)
+    where = torch.device(devices.pick(device))
     dtype = torch.float16 if where.type == "cuda" else torch.float32
     folder = models.folders(card, offline=offline, progress=progress)[card.name]
     if is_whole(folder):
