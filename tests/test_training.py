@@ -25,7 +25,7 @@ from audio_chain.generate.musicgen.sampling import Sampling
 from audio_chain.nano.clap import ClapNanoConfig
 from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
 from audio_chain.vocabulary import GENRES, INSTRUMENTS
-from training import checkpoint, clap, codec, musicgen
+from training import checkpoint, clap, codec, codes, musicgen
 from training.journal import Journal
 from training.shards import read_shard, write_shard
 
@@ -176,8 +176,14 @@ def test_musicgen_training_resumes(
         return config
 
     monkeypatch.setattr(musicgen, "decoder_config", tiny)
-    arguments = [*data, "--batch", "2", "--held-out-shards", "1", "--text", sentences]
-    assert_resumes(start, tmp_path, musicgen, *arguments, "--codec", str(tmp_path / "codec"))
+    made = ["--codec", str(tmp_path / "codec"), "--text", sentences, "--shards", "1"]
+    for name, shards in (("train", data[1]), ("held-out", data[3])):
+        arguments = [str(tmp_path / name), "--data", shards, *made, "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", ["codes", *arguments])
+        codes.main()
+    arguments = ["--codes", str(tmp_path / "train"), "--held-out", str(tmp_path / "held-out")]
+    arguments += ["--batch", "2", "--held-out-shards", "1", "--text", sentences]
+    assert_resumes(start, tmp_path, musicgen, *arguments)
     decoder = MusicgenForCausalLM.from_pretrained(tmp_path / "cut" / "decoder")
     assert decoder.config.num_codebooks == 4
     projection = load_file(tmp_path / "cut" / "projection.safetensors")

@@ -25,14 +25,14 @@ def test_a_gpu_for_each_side(tmp_path: Path) -> None:
         "clap": 1,
         "rewriter": 1,
     }
-    assert str(tmp_path / "codec/model") in plan["musicgen"][0]
+    assert str(tmp_path / "codec/model") in plan["codes"][0]
     assert "--compile" in plan["codec"][0]
 
 
 def test_the_decoder_alone_takes_the_shipped_codec(tmp_path: Path) -> None:
     plan = commands(options(tmp_path, "musicgen"), gpus=0)
-    assert set(plan) == {"held-out", "train", "musicgen"}
-    assert str(WEIGHTS / "spectral-codec-nano") in plan["musicgen"][0]
+    assert set(plan) == {"held-out", "train", "held-out-codes", "codes", "musicgen"}
+    assert str(WEIGHTS / "spectral-codec-nano") in plan["codes"][0]
     assert "--compile" not in plan["musicgen"][0]
 
 

@@ -3,8 +3,8 @@
     python -m training WORK --minutes 25
 
 Each stage is a process of its own with a log in the work folder, and waits for what it needs: the
-listener for rendered pieces, the decoder for the codec. The codec and the decoder share the first
-GPU, the others take the last. Run again, all but the rewriter go on from
+listener for rendered pieces, the codes for the codec, the decoder for the codes. The codec and the
+decoder share the first GPU, the others take the last. Run again, all but the rewriter go on from
 their checkpoints.
 """
 
@@ -26,29 +26,43 @@ from training.export import EXPORTS, WEIGHTS, export
 from training.shards import HELD_OUT_SEED
 
 STAGES: Final = tuple(EXPORTS)
+HELD_OUT_SHARDS: Final = "2"
+KEPT: Final = 100
+"""Shards whose audio the codec and the listener learn from; of the others only codes stay."""
 
 
 def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str], int]]:
     """Arguments for ``python -m``, and which GPU, of each stage that is wanted."""
     work: Path = options.work
-    data = ["--data", str(work / "data/train"), "--held-out", str(work / "data/held")]
+    train, held = work / "data/train", work / "data/held"
+    data = ["--data", str(train), "--held-out", str(held)]
     fast = ["--resume", "--compile"] if gpus else ["--resume"]
     codec = work / "codec/model" if "codec" in options.only else WEIGHTS / "spectral-codec-nano"
     shards = str(options.shards)
     words = ["--text", str(options.text)]
     last = max(0, gpus - 1)
-    held_out = ["--shards", "2", "--seed", str(HELD_OUT_SEED), "--processes", "1"]
-    taught = ["--codec", str(codec), *words, "--shards", shards, "--minutes", str(options.minutes)]
+    held_out = ["--shards", HELD_OUT_SHARDS, "--seed", str(HELD_OUT_SEED), "--processes", "1"]
+    given = ["--codec", str(codec), *words]
+    coding = {
+        name: [str(work / "codes" / name), "--data", str(audio), "--shards", count, *given]
+        for name, audio, count in (("train", train, shards), ("held", held, HELD_OUT_SHARDS))
+    }
+    taught = ["--codes", coding["train"][0], "--held-out", coding["held"][0], *words]
+    taught += ["--shards", str(min(options.shards, KEPT)), "--minutes", str(options.minutes)]
     adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
     plan: dict[str, tuple[list[str], int]] = {
-        "held-out": (["training.shards", str(work / "data/held"), *held_out], 0),
-        "train": (["training.shards", str(work / "data/train"), "--shards", shards], 0),
+        "held-out": (["training.shards", str(held), *held_out], 0),
+        "train": (["training.shards", str(train), "--shards", shards], 0),
         "codec": (["training.codec", str(work / "codec"), *data, *fast], 0),
-        "musicgen": (["training.musicgen", str(work / "musicgen"), *data, *taught, *fast], 0),
+        "held-out-codes": (["training.codes", *coding["held"]], last),
+        "codes": (["training.codes", *coding["train"], "--keep", str(KEPT)], last),
+        "musicgen": (["training.musicgen", str(work / "musicgen"), *taught, *fast], 0),
         "clap": (["training.clap", str(work / "clap"), *data, *words, "--resume"], last),
         "rewriter": (["training.rewriter.train", *adapter], last),
     }
     wanted = set(options.only)
+    if "musicgen" in wanted:
+        wanted |= {"held-out-codes", "codes"}
     if wanted - {"rewriter"}:
         wanted |= {"held-out", "train"}
     return {name: entry for name, entry in plan.items() if name in wanted}
@@ -92,7 +106,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder for data, checkpoints and logs")
     parser.add_argument("--only", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--minutes", type=float, default=25, help="when the decoder is to be done")
-    parser.add_argument("--shards", type=int, default=320, help="of 200 pieces to train on")
+    parser.add_argument("--shards", type=int, default=1600, help="of 200 pieces to train on")
     parser.add_argument("--text", type=Path, help="sentence encoder; by default the catalogue's")
     parser.add_argument("--base", type=Path, help="GGUF of the rewriter's base model; likewise")
     options = parser.parse_args()

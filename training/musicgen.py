@@ -1,6 +1,6 @@
 """Train the nano MusicGen decoder on the codec's codes of rendered pieces.
 
-    python -m training.musicgen RUN --data SHARDS --held-out SHARDS --codec MODEL --text MODEL
+    python -m training.musicgen RUN --codes CODES --held-out CODES --text MODEL
 
 The decoder is transformers' `MusicgenForCausalLM` with the delay pattern of MusicGen (Copet et al.
 2023). Text comes as the token states of a frozen sentence encoder, through one trained projection.
@@ -15,30 +15,29 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, MusicgenForCausalLM
+from transformers import AutoModel, MusicgenForCausalLM
 from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
 
-from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
+from audio_chain.nano.codec import SpectralCodecConfig
 from training import checkpoint
+from training.codes import TEXT_TOKENS, Corpus
 from training.journal import Journal
-from training.shards import read_shard
 
 LEARNING_RATE: Final = 1.2e-3
 WARM_UP: Final = 500
 WEIGHT_DECAY: Final = 0.1
 TEXT_DROPOUT: Final = 0.15
-TEXT_TOKENS: Final = 64
 IGNORED: Final = -100
 CODEC: Final = SpectralCodecConfig()
 
-Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Loss of each codebook from codes, text states, their mask, and which captions are kept."""
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Loss of each codebook from codes, token ids of captions, and which captions are kept."""
 
 
 def decoder_config(codebook_size: int, codebooks: int) -> MusicgenDecoderConfig:
@@ -116,42 +115,6 @@ def losses(
     )
 
 
-class Corpus:
-    """Codes and tokenised captions of a folder of shards, on the device."""
-
-    def __init__(self, folder: Path, shards: int, tokenizer: Any, device: str) -> None:
-        self._folder, self._shards = folder, shards
-        words = []
-        for number in range(shards):
-            records = read_shard(folder, number)[1]
-            captions = [caption for record in records for caption in record["captions"]]
-            tokens = tokenizer(
-                captions, padding="max_length", truncation=True, max_length=TEXT_TOKENS
-            )["input_ids"]
-            words.append(torch.tensor(tokens).view(len(records), -1, TEXT_TOKENS))
-        self.words = torch.cat(words).to(device)
-        self.codes = torch.empty(0)
-
-    @torch.no_grad()
-    def encode(self, codec: SpectralCodecModel) -> None:
-        """Turn the audio into codes, int16 (pieces, books, frames)."""
-        parts = []
-        for number in range(self._shards):
-            for batch in torch.tensor(read_shard(self._folder, number)[0]).split(100):
-                audio = batch.to(codec.device).float() / 32768
-                codes = codec.encode(audio[:, None]).audio_codes
-                assert codes is not None
-                parts.append(codes[0].short())
-        self.codes = torch.cat(parts)
-
-    def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """Codes (size, books, frames) and one caption's token ids (size, words), at random."""
-        device = self.codes.device
-        row = torch.randint(len(self.codes), (size,), device=device)
-        which = torch.randint(self.words.shape[1], (size,), device=device)
-        return self.codes[row], self.words[row, which]
-
-
 @torch.no_grad()
 def text_states(encoder: nn.Module, words: Tensor) -> tuple[Tensor, Tensor]:
     """States (batch, words, width) of the frozen encoder, and the mask of real words."""
@@ -160,9 +123,7 @@ def text_states(encoder: nn.Module, words: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def validate(
-    objective: Objective, encoder: nn.Module, corpus: Corpus, batch: int
-) -> dict[str, list[float]]:
+def validate(objective: Objective, corpus: Corpus, batch: int) -> dict[str, list[float]]:
     """Loss by codebook with right captions, with captions swapped between clips, and without."""
     codes, words = corpus.codes, corpus.words[:, 0]
     sums = {"right": 0.0, "swapped": 0.0, "none": 0.0}
@@ -172,9 +133,10 @@ def validate(
         part = codes[start : start + batch]
         for name in totals:
             chosen = words[start : start + batch]
-            text, mask = text_states(encoder, chosen.roll(1, 0) if name == "swapped" else chosen)
+            if name == "swapped":
+                chosen = chosen.roll(1, 0)
             kept = torch.full((batch,), float(name != "none"), device=codes.device)
-            totals[name] += objective(part, text, mask, kept) / count
+            totals[name] += objective(part, chosen, kept) / count
     return {name: [round(float(v), 4) for v in value] for name, value in totals.items()}
 
 
@@ -193,7 +155,6 @@ def train(options: argparse.Namespace) -> None:
     journal = Journal(options.run)
     half = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
 
-    tokenizer = AutoTokenizer.from_pretrained(options.text)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     encoder = AutoModel.from_pretrained(options.text, dtype=dtype).to(device).eval()
     config = decoder_config(CODEC.codebook_size, CODEC.num_quantizers)
@@ -210,26 +171,25 @@ def train(options: argparse.Namespace) -> None:
     if options.resume and state.exists():
         first, _ = checkpoint.load(state, model, optimizer)
 
-    def objective(codes: Tensor, text: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
-        return losses(model, codes, text, mask, kept, pad)
+    def objective(codes: Tensor, words: Tensor, kept: Tensor) -> Tensor:
+        return losses(model, codes, *text_states(encoder, words), kept, pad)
 
+    step_objective: Objective = objective
     if options.compile:  # takes a minute, which rendering and the codec's training may need as well
-        objective = torch.compile(objective)
+        # CUDA graphs: a step launches so many small kernels that one core can't keep a GPU busy
+        step_objective = torch.compile(objective, mode="reduce-overhead")
         silence = torch.zeros(options.batch, config.num_codebooks, 10 * CODEC.frame_rate)
-        words = torch.ones(options.batch, TEXT_TOKENS, dtype=torch.long, device=device)
-        with half:
-            nothing = torch.zeros(options.batch, device=device)
-            by_book = objective(silence.short().to(device), *text_states(encoder, words), nothing)
-        by_book.mean().backward()
+        words = torch.ones(options.batch, TEXT_TOKENS, dtype=torch.int16, device=device)
+        kept = torch.zeros(options.batch, device=device)
+        for _ in range(3):  # compiles, warms up, records
+            torch.compiler.cudagraph_mark_step_begin()
+            optimizer.zero_grad(set_to_none=True)
+            with half:
+                by_book = step_objective(silence.short().to(device), words, kept)
+            by_book.mean().backward()
 
-    corpus = Corpus(options.data, options.shards, tokenizer, device)
-    held_out = Corpus(options.held_out, options.held_out_shards, tokenizer, device)
-    while not options.codec.exists():
-        time.sleep(0.5)
-    codec = SpectralCodecModel.from_pretrained(options.codec, dtype=torch.float32)
-    codec = codec.to(device).eval()
-    corpus.encode(codec)
-    held_out.encode(codec)
+    corpus = Corpus(options.codes, options.shards, device)
+    held_out = Corpus(options.held_out, options.held_out_shards, device)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     journal.write(steps=options.steps, parameters=parameters, pieces=len(corpus.codes))
 
@@ -239,35 +199,36 @@ def train(options: argparse.Namespace) -> None:
         torch.manual_seed(options.seed + step)
         codes, words = corpus.batch(options.batch)
         kept = (torch.rand(options.batch, device=device) >= TEXT_DROPOUT).float()
-        with half:
-            text, mask = text_states(encoder, words)
-            by_book = objective(codes, text, mask, kept)
-        loss = by_book.mean()
+        if options.compile:
+            torch.compiler.cudagraph_mark_step_begin()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        with half:
+            by_book = step_objective(codes, words, kept)
+        by_book.mean().backward()
         nn.utils.clip_grad_norm_(matrices + vectors, 1.0)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options.steps)
         optimizer.step()
         if options.minutes and step == first + 100:
             timed = time.monotonic()
-        if options.minutes and step == first + 300:
-            rate = 200 / (time.monotonic() - timed)
-            left = options.minutes * 60 - (time.monotonic() - began)
-            options.steps = step + int(rate * left)
-            journal.write(step=step + 1, rate=round(rate, 2), steps=options.steps)
         if (step + 1) % options.log_every == 0:
-            rate = (step + 1 - first) / (time.monotonic() - started)
+            corpus.grow()
+            now = time.monotonic()
+            if options.minutes and step > first + 100:
+                rate = (step - first - 100) / (now - timed)
+                left = options.minutes * 60 - (now - began)
+                options.steps = step + 1 + max(0, int(rate * left))
             journal.write(
                 step=step + 1,
-                rate=round(rate, 2),
+                steps=options.steps,
+                rate=round((step + 1 - first) / (now - started), 2),
                 pieces=len(corpus.codes),
                 loss=[round(v, 4) for v in by_book.tolist()],
             )
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
             checkpoint.save(state, step + 1, model, optimizer)
             with half:
-                figures = validate(objective, encoder, held_out, options.batch)
+                figures = validate(objective, held_out, options.batch)
             journal.write(step=step + 1, **figures)
         step += 1
     model.half()
@@ -284,13 +245,12 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", type=Path, help="folder of checkpoints, log and the final model")
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--codes", type=Path, required=True, help="see training.codes")
     parser.add_argument("--held-out", type=Path, required=True)
-    parser.add_argument("--codec", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True, help="folder of the sentence encoder")
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--shards", type=int, default=400, help="shards to begin with")
+    parser.add_argument("--shards", type=int, default=100, help="shards to begin with")
     parser.add_argument("--held-out-shards", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=0, help="be done so long after the start")
     parser.add_argument("--seed", type=int, default=0)
