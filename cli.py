@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from audio_chain import __version__
+from audio_chain.backends import commands as backends
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.request import MemoRequest
 from audio_chain.terminal.options import add_models, add_music, add_output
+from eval import commands as evaluation
+from eval.gallery import commands as gallery
 
 if TYPE_CHECKING:
     from audio_chain.chain import Chain
@@ -115,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="print a model's card")
     show.set_defaults(command=_show_model)
     show.add_argument("name", metavar="NAME")
+
+    evaluation.add(commands)
+    gallery.add(commands)
+    backends.add(commands)
 
     doctor = commands.add_parser("doctor", help="say whether audio-chain can run here, and on what")
     doctor.set_defaults(command=_doctor)
@@ -265,13 +272,13 @@ def _run(chain: Chain, request: MemoRequest, arguments: argparse.Namespace) -> R
 
 def _display(*, as_json: bool) -> Quiet:
     """Choose how events are shown: JSON lines, bars on a terminal, or nothing in a pipe."""
-    from audio_chain.terminal.bars import Bars, Quiet
-
     if as_json:
         from audio_chain.terminal.lines import Lines
 
         return Lines()
-    return Bars() if sys.stderr.isatty() else Quiet()
+    from audio_chain.terminal.bars import display
+
+    return display()
 
 
 def _print_failure(error: ChainError) -> None:

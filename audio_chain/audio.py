@@ -10,9 +10,10 @@ PosixPath('memo.flac')
 
 from __future__ import annotations
 
-from audio_chain.clip import AudioError, AudioUsageError, Clip, Samples
+from audio_chain.clip import Clip, Samples
 from audio_chain.decoding import AudioInfo, decode, probe, stream
 from audio_chain.encoding import SUFFIXES, encode
+from audio_chain.errors import AudioError, AudioUsageError
 from audio_chain.tags import Tags, read_tags
 
 __all__ = [

@@ -7,21 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audio_chain.errors import ChainError, UsageError
+from audio_chain.errors import AudioError, AudioUsageError
 
 Samples = npt.NDArray[np.float32]
 """Samples of shape (channels, frames); full scale is [-1, 1]."""
 
 RATES = range(1_000, 768_001)
 """Sample rates taken seriously, in Hz; anything outside is a damaged header or a slip."""
-
-
-class AudioError(ChainError):
-    """An audio file, or the sound in it, can't be used. The message is one line."""
-
-
-class AudioUsageError(AudioError, UsageError):
-    """The request is wrong: no such file, a folder, an unknown suffix, a rate out of range."""
 
 
 def check_rate(rate: int | None) -> None:

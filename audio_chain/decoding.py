@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio_chain.clip import (
-    AudioUsageError,
     Clip,
     Samples,
     check_rate,
     refuse_nonfinite,
 )
+from audio_chain.errors import AudioUsageError
 from audio_chain.ffmpeg import opened, read_pieces
 from audio_chain.files import StrPath, shown
 

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audio_chain.clip import (
-    AudioError,
-    AudioUsageError,
     Clip,
     Samples,
     refuse_nonfinite,
 )
+from audio_chain.errors import AudioError, AudioUsageError
 from audio_chain.files import StrPath, shown, write_whole
 from audio_chain.tags import Tags, clean, write_tags
 

@@ -17,3 +17,11 @@ class UsageError(ChainError):
     """The request itself is wrong: an unknown name, a value out of range, a missing file."""
 
     exit_code = 2
+
+
+class AudioError(ChainError):
+    """An audio file, or the sound in it, can't be used. The message is one line."""
+
+
+class AudioUsageError(AudioError, UsageError):
+    """The request is wrong: no such file, a folder, an unknown suffix, a rate out of range."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio_chain.clip import RATES, AudioError, Samples
+from audio_chain.clip import RATES, Samples
+from audio_chain.errors import AudioError
 from audio_chain.files import StrPath, open_file, shown
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _OPTIONS = {
     "format_whitelist": _DEMUXERS,
     "max_size": "65536",  # bytes of plain PCM in a packet; unknown to other demuxers
 }
+# what WAV holds is in its header: without this FFmpeg reads on for 60 ms to be sure
+_PLAIN = {"probesize": "65536"}
 
 
 class _Source:
@@ -77,7 +80,7 @@ def opened(path: StrPath) -> Iterator[tuple[InputContainer, AudioStream]]:
                 _Source(file),
                 mode="r",
                 metadata_errors="replace",
-                container_options=_OPTIONS,
+                container_options=_OPTIONS | (_PLAIN if head.startswith(b"RIFF") else {}),
             )
         except (FFmpegError, OSError, ValueError) as error:
             if known:

@@ -9,7 +9,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from audio_chain.clip import AudioError, AudioUsageError
+from audio_chain.errors import AudioError, AudioUsageError
 
 StrPath = str | os.PathLike[str]
 

@@ -15,7 +15,8 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from audio_chain.clip import AudioError, AudioUsageError, Clip, Samples, refuse_nonfinite
+from audio_chain.clip import Clip, Samples, refuse_nonfinite
+from audio_chain.errors import AudioError, AudioUsageError
 
 TARGET_LUFS = -14.0
 CEILING_DBTP = -1.0

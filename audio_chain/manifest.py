@@ -174,6 +174,13 @@ def describe_weights(card: models.ModelCard) -> dict[str, Any]:
             facts |= {"local": str(path), "files": _hashes(path)}
         case weights.Server(url, model):
             facts |= {"server": url, "model": model}
+        case weights.Delegated(backend, model):
+            from audio_chain.backends.environments import version_of
+            from audio_chain.backends.recipes import recipe
+
+            facts |= {"backend": backend, "version": version_of(recipe(backend)), "model": model}
+            if Path(model).is_dir():
+                facts["files"] = _hashes(Path(model))
     return facts
 
 

@@ -98,7 +98,7 @@ def _embedded_picture(picture: Path) -> str:
     content = io.BytesIO()
     with Image.open(picture) as image:
         image.convert("RGB").save(content, "JPEG", quality=85)
-    return _address("image/jpeg", content.getvalue())
+    return data_address("image/jpeg", content.getvalue())
 
 
 def _sound(clip: Clip, track: Path) -> str:
@@ -107,7 +107,7 @@ def _sound(clip: Clip, track: Path) -> str:
         kind, content = _TYPES[track.suffix], track.read_bytes()
     else:
         kind, content = _TYPES[".mp3"], _as_mp3(clip)
-    return _text(track.name) if len(content) > MAX_EMBEDDED_BYTES else _address(kind, content)
+    return _text(track.name) if len(content) > MAX_EMBEDDED_BYTES else data_address(kind, content)
 
 
 def _as_mp3(clip: Clip) -> bytes:
@@ -117,7 +117,8 @@ def _as_mp3(clip: Clip) -> bytes:
         return encode(clip, Path(folder) / "track.mp3").read_bytes()
 
 
-def _address(kind: str, content: bytes) -> str:
+def data_address(kind: str, content: bytes) -> str:
+    """Content as an address that a page can hold inside itself."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

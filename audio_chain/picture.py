@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from audio_chain.audio import Clip
 from audio_chain.files import write_whole
+from audio_chain.spectrum import Floats, hz_to_mel, mel_filters, powers, window_length
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-Floats = npt.NDArray[np.float64]
-
 FLOOR_DB: Final = -80.0
 MELS: Final = 128
+_WINDOW_S: Final = 0.064
 
 # The magma colour map (matplotlib, CC0) at 17 even steps; between them it is close to linear.
 _MAGMA: Final = (
@@ -42,33 +42,6 @@ _BACKGROUND, _FRAME, _TEXT, _WAVE = "#0d0b14", "#3b3648", "#b9b3c6", "#fb8761"
 _TICKS_HZ: Final = (250, 500, 1000, 2000, 4000, 8000, 16000)
 
 
-def hz_to_mel(frequency: npt.ArrayLike) -> Floats:
-    """Frequencies in Hz on Slaney's mel scale: linear to 1 kHz, logarithmic above.
-
-    Slaney, *Auditory Toolbox* (1998); the scale librosa uses by default.
-    """
-    hertz = np.asarray(frequency, dtype=np.float64)
-    logarithmic = 15.0 + 27.0 * np.log(np.maximum(hertz, 1000.0) / 1000.0) / math.log(6.4)
-    return np.where(hertz < 1000.0, hertz * 3.0 / 200.0, logarithmic)
-
-
-def mel_to_hz(mel: npt.ArrayLike) -> Floats:
-    """The inverse of `hz_to_mel`."""
-    mels = np.asarray(mel, dtype=np.float64)
-    above = 1000.0 * np.exp((np.maximum(mels, 15.0) - 15.0) * math.log(6.4) / 27.0)
-    return np.where(mels < 15.0, mels * 200.0 / 3.0, above)
-
-
-def mel_filters(rate: int, n_fft: int, mels: int = MELS) -> Floats:
-    """Triangular filters of equal area from 0 Hz to half the rate, (mels, n_fft // 2 + 1)."""
-    edges = mel_to_hz(np.linspace(0.0, hz_to_mel(rate / 2), mels + 2))
-    bins = np.fft.rfftfreq(n_fft, 1.0 / rate)
-    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    area: Floats = 2.0 / (edges[2:] - edges[:-2])[:, None]
-    return np.maximum(0.0, np.minimum(rising, falling)) * area
-
-
 def mel_spectrogram(clip: Clip, columns: int, mels: int = MELS) -> Floats:
     """Power in mel bands, in decibels below the loudest, from `FLOOR_DB` to 0.
 
@@ -86,16 +59,9 @@ def mel_spectrogram(clip: Clip, columns: int, mels: int = MELS) -> Floats:
     ndarray of float64, shape (mels, columns)
         All `FLOOR_DB` for silence.
     """
-    samples = clip.mono().samples[0]
-    n_fft = 2 ** max(4, round(math.log2(0.064 * clip.rate)))
-    padded = np.pad(samples, n_fft // 2)
-    starts = np.linspace(0, max(len(samples) - 1, 0), columns).round().astype(np.int64)
-    window = np.hanning(n_fft + 1)[:-1]
+    n_fft = window_length(clip.rate, _WINDOW_S)
     filters = mel_filters(clip.rate, n_fft, mels)
-    power = np.empty((mels, columns))
-    for first in range(0, columns, 256):  # bounded memory whatever the width
-        frames = padded[starts[first : first + 256, None] + np.arange(n_fft)] * window
-        power[:, first : first + 256] = filters @ (np.abs(np.fft.rfft(frames)) ** 2).T
+    power = np.hstack([filters @ spectra for spectra in powers(clip, columns, n_fft)])
     loudest = power.max(initial=0.0)
     if loudest <= 0.0:
         return np.full((mels, columns), FLOOR_DB)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audio_chain.clip import AudioError
+from audio_chain.errors import AudioError
 from audio_chain.files import StrPath, open_file, shown
 
 # Tags' field: its name in the file. Vorbis' VERSION means a remix, so ours has a longer one.

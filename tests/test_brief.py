@@ -18,6 +18,7 @@ from audio_chain.brief import (
     negative,
     render,
     stated_bpm,
+    stated_instruments,
     stated_key,
     stated_seconds,
     typical_bpm,
@@ -352,3 +353,27 @@ def test_energy() -> None:
 def test_profiles_agree_with_the_data_factory() -> None:
     genres = pytest.importorskip("training.factory.genres").GENRES
     assert {name: tuple(genre.bpm) for name, genre in genres.items()} == GENRE_BPM
+
+
+@pytest.mark.parametrize(
+    ("text", "instruments"),
+    [
+        ("two fiddles and an upright bass, no piano", ("fiddle", "upright bass")),
+        ("a Sax, then a tenor sax, then a sax again", ("saxophone", "tenor sax")),
+        ("honky-tonk piano", ("honky-tonk piano",)),
+        ("I don't want any violins, everybody has a violin teacher", ()),
+        ("leave the drums out, I cannot stand another electric guitar", ()),
+        ("an organic horn-rimmed fluted bass trombonist", ()),
+        ("double bass under a celeste", ("upright bass", "celesta")),
+        ("", ()),
+    ],
+)
+def test_stated_instruments(text: str, instruments: tuple[str, ...]) -> None:
+    assert stated_instruments(text) == instruments
+
+
+@given(st.lists(st.sampled_from(["piano", "two cellos", "no oboe", "a sax"]), max_size=6))
+def test_instruments_are_stated_once_and_never_when_declined(phrases: list[str]) -> None:
+    found = stated_instruments(". ".join(phrases))
+    asked = {"piano": "piano", "two cellos": "cello", "a sax": "saxophone"}
+    assert found == tuple(dict.fromkeys(asked[p] for p in phrases if p in asked))

@@ -22,17 +22,17 @@ from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest
 from audio_chain.progress import Progress, silent
+from eval.adherence.listener import load_listener
+from eval.adherence.sound import check_sound, clipped_share, level, spectral_change
+from eval.adherence.tempo import estimate_tempo, same_tempo
+from eval.bootstrap import estimate, mean, median, ratio_of_means
 from training import measure_codec, measure_musicgen
-from training.bootstrap import estimate, mean, median, ratio_of_means
 from training.clip_cache import ClipCache
 from training.factory.dataset import Piece, plan
 from training.fidelity import Transform, chroma_cosine
 from training.held_out import brief_of, held_out, is_solo
 from training.judging import compare
-from training.listener import load_listener
 from training.results import revisions
-from training.sound_checks import check_sound, clipped_share, level, spectral_change
-from training.tempo import estimate_tempo, same_tempo
 
 RATE = 32_000
 needs_soundfont = pytest.mark.network  # unless it is installed

@@ -19,16 +19,8 @@ from audio_chain import Run
 from audio_chain.audio import Clip, decode, encode
 from audio_chain.manifest import Record, TrackRecord
 from audio_chain.page import MAX_EMBEDDED_BYTES, render_page
-from audio_chain.picture import (
-    FLOOR_DB,
-    PLOT,
-    colours,
-    draw,
-    hz_to_mel,
-    mel_filters,
-    mel_spectrogram,
-    mel_to_hz,
-)
+from audio_chain.picture import FLOOR_DB, PLOT, colours, draw, mel_spectrogram
+from audio_chain.spectrum import hz_to_mel, mel_filters, mel_to_hz
 
 RATE = 32_000
 

@@ -153,6 +153,14 @@ def test_stated_facts_overrule_the_model() -> None:
     assert (plain.key, plain.seconds) == (None, 10)
 
 
+def test_named_instruments_that_the_model_forgot_come_first() -> None:
+    raw = Answer("folk", "calm", "slow", ("tenor sax", "guitars"), ("oboe",), "slow folk")
+    said = "a sax, a guitar, an oboe, and a bodhran. no violin"
+    assert assemble(raw, said, seconds=5).instruments == ("bodhran", "tenor sax", "guitars")
+    many = Answer("folk", "calm", "slow", ("a", "b", "c", "d", "e"), (), "slow folk")
+    assert assemble(many, "a harmonica", seconds=5).instruments == ("harmonica", "a", "b", "c", "d")
+
+
 def test_what_is_named_is_not_avoided() -> None:
     raw = Answer("folk", "calm", "slow", ("banjo",), ("banjo", "drums"), "slow banjo")
     assert assemble(raw, "banjo", seconds=5).avoid == ("drums",)

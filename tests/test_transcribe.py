@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_chain.audio import Clip, decode
-from audio_chain.clip import AudioError
-from audio_chain.errors import ChainError, UsageError
+from audio_chain.errors import AudioError, ChainError, UsageError
 from audio_chain.models import resolve
 from audio_chain.transcribe import EngineName, Segment, Transcriber, Transcript, load_transcriber
 from audio_chain.transcribe.checkpoint import from_ct2, from_transformers

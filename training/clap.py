@@ -23,8 +23,9 @@ from transformers import AutoModel, AutoTokenizer
 from audio_chain.nano.clap import ClapNanoConfig, ClapNanoModel
 from audio_chain.vocabulary import GENRES, INSTRUMENTS
 from training import checkpoint
+from training.codes import tokenised
 from training.journal import Journal
-from training.musicgen import TEXT_TOKENS, text_states
+from training.musicgen import text_states
 from training.shards import read_shard
 
 LEARNING_RATE: Final = 1.5e-3
@@ -39,11 +40,7 @@ class Listening:
         for number in range(shards):
             samples, records = read_shard(folder, number)
             audio.append(torch.tensor(samples).to(device))
-            captions = [caption for record in records for caption in record["captions"]]
-            tokens = tokenizer(
-                captions, padding="max_length", truncation=True, max_length=TEXT_TOKENS
-            )["input_ids"]
-            words.append(torch.tensor(tokens).view(len(records), -1, TEXT_TOKENS))
+            words.append(tokenised(tokenizer, records))
             genres += [GENRES.index(record["genre"]) for record in records]
             for record in records:
                 heard = torch.zeros(len(INSTRUMENTS))

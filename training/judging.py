@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_chain.clip import Clip
-from training.bootstrap import Estimate, estimate, mean, ratio_of_means
+from eval.adherence.listener import Heard, Listener
+from eval.adherence.sound import SoundCheck, check_sound
+from eval.adherence.tempo import estimate_tempo, same_tempo
+from eval.bootstrap import Estimate, estimate, mean, ratio_of_means
 from training.factory.attributes import Attributes
-from training.listener import Heard, Listener
-from training.sound_checks import SoundCheck, check_sound
-from training.tempo import estimate_tempo, same_tempo
 
 Side = Literal["generated", "real"]
 

@@ -23,7 +23,7 @@ from audio_chain import models
 from audio_chain.audio import probe, stream
 from audio_chain.errors import UsageError
 from audio_chain.nano.codec import SpectralCodecModel
-from training.bootstrap import Estimate, estimate, mean, median
+from eval.bootstrap import Estimate, estimate, mean, median
 from training.codec import perplexity, signal_to_noise
 from training.factory.sampling import RATE
 from training.fidelity import CHROMA, chroma_cosine

@@ -24,15 +24,15 @@ from audio_chain.audio import decode
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest, load_generator
 from audio_chain.weights import cache_dir
-from training import sound_checks
-from training.bootstrap import RESAMPLES, Estimate
+from eval.adherence import sound
+from eval.adherence.listener import Listener, load_listener
+from eval.adherence.tempo import TOLERANCE
+from eval.bootstrap import RESAMPLES, Estimate
 from training.clip_cache import ClipCache
 from training.held_out import SECONDS, HeldOut, held_out
 from training.judging import Comparison, Pair, comparisons, defects, extremes, judge
-from training.listener import Listener, load_listener
 from training.results import RESULTS, conclude, revisions
 from training.shards import HELD_OUT_SEED
-from training.tempo import TOLERANCE
 
 GENERATOR: Final = "musicgen-nano"
 LISTENER: Final = "clap-nano"
@@ -47,9 +47,9 @@ TARGETS: Final = {
 }
 LIMITS: Final = {
     "tempo_tolerance": TOLERANCE,
-    "silent_below_dbfs": sound_checks.SILENT_DBFS,
-    "clipped_above_share": sound_checks.CLIPPED_SHARE,
-    "drone_below_change": sound_checks.DRONE_CHANGE,
+    "silent_below_dbfs": sound.SILENT_DBFS,
+    "clipped_above_share": sound.CLIPPED_SHARE,
+    "drone_below_change": sound.DRONE_CHANGE,
 }
 
 

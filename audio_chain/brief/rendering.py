@@ -19,8 +19,9 @@ def render(brief: Brief, family: str) -> str:
     ----------
     brief : Brief
     family : str
-        ``musicgen-nano`` (a caption of the data factory), ``musicgen`` (a description as in
-        MusicCaps, Agostinelli et al. 2023) or ``stable-audio`` (tags).
+        ``musicgen-nano`` (a caption of the data factory), ``musicgen`` or ``audiocraft`` (a
+        description as in MusicCaps, Agostinelli et al. 2023), ``stable-audio`` or
+        ``stable-audio-tools`` (tags).
 
     Returns
     -------
@@ -76,6 +77,8 @@ _RENDERERS: Final[dict[str, Callable[[Brief], str]]] = {
     "musicgen-nano": _nano,
     "musicgen": _musicgen,
     "stable-audio": _stable_audio,
+    "audiocraft": _musicgen,
+    "stable-audio-tools": _stable_audio,
 }
 
 FAMILIES: Final = tuple(_RENDERERS)

@@ -100,9 +100,25 @@ def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -
     return load_musicgen(card, device=device, offline=offline, progress=progress)
 
 
+def _audiocraft(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
+    from audio_chain.generate.audiocraft import load_audiocraft
+
+    return load_audiocraft(card, device=device, offline=offline, progress=progress)
+
+
+def _stable_audio_tools(
+    card: ModelCard, device: str, offline: bool, progress: Progress
+) -> Generator:
+    from audio_chain.generate.stable_audio_tools import load_stable_audio_tools
+
+    return load_stable_audio_tools(card, device=device, offline=offline, progress=progress)
+
+
 _FAMILIES: Final[Mapping[str, Callable[[ModelCard, str, bool, Progress], Generator]]] = {
     "musicgen": _musicgen,
     "musicgen-nano": _musicgen,
+    "audiocraft": _audiocraft,
+    "stable-audio-tools": _stable_audio_tools,
 }
 
 

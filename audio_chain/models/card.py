@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from audio_chain.weights import Hub, Local, Server, Shipped, Source, Wheel, size_on_disk
+from audio_chain.weights import (
+    Delegated,
+    Hub,
+    Local,
+    Server,
+    Shipped,
+    Source,
+    Wheel,
+    size_on_disk,
+)
 
 Stage = Literal["transcribe", "rewrite", "generate", "embed", "codec"]
 """What a model does in the chain. ``embed`` and ``codec`` models serve others."""
@@ -27,7 +36,7 @@ class ModelCard:
         Which code runs it: ``ctranslate2-whisper``, ``transformers-whisper``, ``causal-lm``
         (a transformers folder or a GGUF file), ``lora-adapter`` (on the one model in `needs`),
         ``chat-server``, ``musicgen-nano``, ``musicgen``, ``stable-audio``, ``sentence-encoder``,
-        ``clap-nano``, ``spectral-codec``.
+        ``clap-nano``, ``spectral-codec``, ``laion-clap``, ``encodec``, ``mert``, ``panns``.
     title : str
         For people.
     parameters : int
@@ -126,6 +135,8 @@ def describe_source(source: Source) -> str:
             return f"local: {path}"
         case Server(url, model):
             return f"server: {model} at {url}"
+        case Delegated(backend, model):
+            return f"{model}, through {backend}"
 
 
 def describe(card: ModelCard) -> str:

@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Final
 
 from audio_chain.models.card import ModelCard, Preset
+from audio_chain.models.embedding import EMBEDDING_CARDS
 from audio_chain.models.language import LANGUAGE_CARDS
 from audio_chain.models.music import MUSIC_CARDS
 from audio_chain.models.speech import SPEECH_CARDS
 
-_CARDS: Final = (*SPEECH_CARDS, *LANGUAGE_CARDS, *MUSIC_CARDS)
+_CARDS: Final = (*SPEECH_CARDS, *LANGUAGE_CARDS, *MUSIC_CARDS, *EMBEDDING_CARDS)
 
 CATALOGUE: Final[Mapping[str, ModelCard]] = MappingProxyType({card.name: card for card in _CARDS})
 """Every model known by name."""

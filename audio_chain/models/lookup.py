@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from audio_chain.backends.recipes import RECIPES
 from audio_chain.errors import UsageError
 from audio_chain.models.card import ModelCard, Stage
 from audio_chain.models.catalogue import CATALOGUE, PRESETS
 from audio_chain.models.files import CTRANSLATE2_FILES, DIFFUSERS_FILES, TRANSFORMERS_FILES
-from audio_chain.weights import Hub, Local, Server, Shipped, Source
+from audio_chain.weights import Delegated, Hub, Local, Server, Shipped, Source
 
 _HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+_GENERATING: Final = ("audiocraft", "stable-audio-tools")
+"""Backends with models for the generator."""
 
 _MODEL_TYPES: Final[dict[str, tuple[Stage, str]]] = {
     "whisper": ("transcribe", "transformers-whisper"),
@@ -35,8 +39,9 @@ def resolve(name: str, stage: Stage) -> ModelCard:
     Parameters
     ----------
     name : str
-        A name or alias of the catalogue, a local folder or GGUF file, a hub id ``org/name``, or
-        for the rewriter ``http://host:port/v1#model``.
+        A name or alias of the catalogue, a local folder or GGUF file, a hub id ``org/name``, for
+        the rewriter ``http://host:port/v1#model``, or for the generator ``backend:model``, where
+        model is a hub id or a folder with a checkpoint in the backend's own format.
     stage : Stage
         What it is wanted for.
 
@@ -51,6 +56,9 @@ def resolve(name: str, stage: Stage) -> ModelCard:
                 f"{name} is a {card.stage} model, not a {stage} one; {_choices(name, stage)}"
             )
         return card
+    backend, colon, model = name.partition(":")
+    if colon and backend in RECIPES:
+        return _delegated_card(backend, model, stage)
     if "://" in name:
         return _server_card(name, stage)
     path = Path(name).expanduser()
@@ -125,6 +133,21 @@ def _server_card(name: str, stage: Stage) -> ModelCard:
     url = parts._replace(fragment="").geturl().rstrip("/")
     source = Server(url, parts.fragment)
     return _unlisted_card(name, stage, "chat-server", source, url)
+
+
+def _delegated_card(backend: str, model: str, stage: Stage) -> ModelCard:
+    """Card of a checkpoint in a backend's own format."""
+    if stage != "generate" or backend not in _GENERATING:
+        raise UsageError(f"{backend} has no {stage} models: {backend}:{model}")
+    folder = Path(model).expanduser()
+    if model and folder.is_dir():
+        model, url, ours = str(folder.absolute()), folder.absolute().as_uri(), True
+    else:
+        url, ours = f"https://huggingface.co/{model}", False
+        if not _HUB_ID.fullmatch(model) and not model.startswith("debug"):
+            raise UsageError(f"there is no folder {model!r}; give one, or a hub id org/name")
+    card = _unlisted_card(f"{backend}:{model}", stage, backend, Delegated(backend, model), url)
+    return replace(card, licence="the user's own files", free=True) if ours else card
 
 
 def _hub_card(name: str, stage: Stage) -> ModelCard:

@@ -115,7 +115,8 @@ class AudioTower(nn.Module):
         spectrum = torch.stft(
             audio.float(), c.n_fft, c.hop_length, window=window, return_complex=True
         )
-        power = self.filters.float() @ spectrum.abs().square()
+        # abs() would take a root that square() undoes
+        power = self.filters.float() @ (spectrum.real.square() + spectrum.imag.square())
         return ((power + 1e-4).log() / 4)[:, None]
 
     def forward(self, spectrogram: Tensor) -> Tensor:

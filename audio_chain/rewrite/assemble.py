@@ -6,11 +6,12 @@ from audio_chain.brief import (
     Brief,
     energy_of,
     stated_bpm,
+    stated_instruments,
     stated_key,
     stated_seconds,
     typical_bpm,
 )
-from audio_chain.rewrite.schema import Answer
+from audio_chain.rewrite.schema import MAX_INSTRUMENTS, Answer
 from audio_chain.vocabulary import tempo_class
 
 
@@ -32,6 +33,7 @@ def assemble(answer: Answer, transcript: str, seconds: float) -> Brief:
         With a tempo in any case: a track can only be checked against a number.
     """
     bpm = stated_bpm(transcript)
+    instruments = with_stated(answer, transcript)
     tempo = answer.tempo if bpm is None else tempo_class(bpm)
     return Brief(
         description=answer.description,
@@ -40,8 +42,27 @@ def assemble(answer: Answer, transcript: str, seconds: float) -> Brief:
         tempo=tempo,
         tempo_bpm=typical_bpm(answer.genre, tempo) if bpm is None else bpm,
         key=stated_key(transcript),
-        instruments=answer.instruments,
-        avoid=tuple(name for name in answer.avoid if name not in answer.instruments),
+        instruments=instruments,
+        avoid=tuple(name for name in answer.avoid if name not in instruments),
         energy=energy_of(answer.genre, answer.mood, tempo),
         seconds=stated_seconds(transcript) or seconds,
     )
+
+
+def with_stated(answer: Answer, transcript: str) -> tuple[str, ...]:
+    """Put instruments that the person asks for, and the answer forgot, before those it has.
+
+    What the answer avoids is not added: the language model may have understood more.
+    """
+    missing = [
+        name
+        for name in stated_instruments(transcript)
+        if not any(_words(name) <= _words(known) for known in answer.instruments + answer.avoid)
+    ]
+    return tuple(dict.fromkeys([*missing, *answer.instruments]))[:MAX_INSTRUMENTS]
+
+
+def _words(name: str) -> set[str]:
+    """Words of a name in the singular, with "sax" spelt out."""
+    words = (word if word.endswith("ss") else word.removesuffix("s") for word in name.split())
+    return {"saxophone" if word == "sax" else word for word in words}

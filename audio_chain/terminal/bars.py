@@ -108,3 +108,8 @@ def _new_progress() -> Progress:
         TimeElapsedColumn(),
         console=Console(stderr=True),
     )
+
+
+def display() -> Quiet:
+    """Bars on a terminal, nothing but notices in a pipe."""
+    return Bars() if sys.stderr.isatty() else Quiet()

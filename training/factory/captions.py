@@ -45,14 +45,18 @@ def caption(attributes: Attributes, generator: np.random.Generator) -> str:
         One line of English.
     """
     dice = Dice(random.Random(int(generator.integers(1 << 62))))
-    words = choose_words(attributes, dice)
+    return write(attributes, choose_words(attributes, dice), dice)
+
+
+def write(facts: Attributes, words: Words, dice: Dice) -> str:
+    """Write a caption in words that are already chosen, its style by chance."""
     style = dice.rng.random()
     if style < _PROMPTS:
-        return _tags(attributes, words, dice)
-    head = _head(attributes, words, style, dice)
+        return _tags(facts, words, dice)
+    head = _head(facts, words, style, dice)
     if style < _SENTENCES:
-        return _prompt(attributes, words, head, dice)
-    return _sentences(attributes, words, head, dice)
+        return _prompt(facts, words, head, dice)
+    return _sentences(facts, words, head, dice)
 
 
 def _tags(facts: Attributes, words: Words, dice: Dice) -> str:

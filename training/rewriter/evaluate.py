@@ -26,6 +26,7 @@ from audio_chain.errors import ChainError
 from audio_chain.files import write_whole
 from audio_chain.models import resolve
 from audio_chain.rewrite import model_folder
+from audio_chain.rewrite.assemble import with_stated
 from audio_chain.rewrite.schema import Answer
 from audio_chain.vocabulary import tempo_class
 from training.rewriter.baselines import KeywordBaseline, NearestMemo
@@ -65,8 +66,8 @@ class Outcome:
 
     @property
     def kept(self) -> list[bool]:
-        """For each instrument the speaker named, whether the answer has it."""
-        return kept(self.memo.named, self.answer.instruments)
+        """For each instrument the speaker named, whether the brief has it."""
+        return kept(self.memo.named, with_stated(self.answer, self.memo.memo))
 
 
 def run(system: System, memos: Sequence[Memo], name: str) -> list[Outcome]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from torch import nn
 from audio_chain import models
 from audio_chain.clip import Clip
 from audio_chain.nano.clap import ClapNanoModel
-from training.clap import pooled_text
-from training.musicgen import TEXT_TOKENS
+
+TEXT_TOKENS: Final = 64
+"""Words of a caption that the text tower reads, as in its training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +29,14 @@ class Heard:
         Of unit length.
     genre, instrument : str
         The likeliest of each.
+    instruments : mapping of str to float
+        How probable each of `audio_chain.vocabulary.INSTRUMENTS` is, 0 to 1.
     """
 
     embedding: NDArray[np.float32]
     genre: str
     instrument: str
+    instruments: Mapping[str, float]
 
 
 class Listener:
@@ -63,6 +67,7 @@ class Listener:
             embedding[0].numpy(),
             config.genres[int(genres[0].argmax())],
             config.instruments[int(instruments[0].argmax())],
+            dict(zip(config.instruments, instruments[0].sigmoid().tolist(), strict=True)),
         )
 
     @torch.no_grad()
@@ -74,10 +79,11 @@ class Listener:
             truncation=True,
             max_length=TEXT_TOKENS,
             return_tensors="pt",
-        )["input_ids"]
-        embedding: NDArray[np.float32] = self._model.embed_text(
-            pooled_text(self._encoder, words)
-        ).numpy()
+        )
+        states = self._encoder(**words).last_hidden_state
+        mask = words["attention_mask"][..., None]
+        pooled = (states * mask).sum(1) / mask.sum(1)
+        embedding: NDArray[np.float32] = self._model.embed_text(pooled).numpy()
         return embedding
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,3 +78,19 @@ def ratio_of_means(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDA
     """Mean of one over the mean of the other; NaN where that is zero."""
     below = bottom.mean(-1)
     return np.asarray(top.mean(-1) / np.where(below == 0, np.nan, below))
+
+
+def subsets(
+    units: int, size: int, count: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.bool_]]:
+    """Draw subsets without replacement, for statistics that take equal units for fewer units.
+
+    Yields
+    ------
+    bool array, shape (units,)
+        True for `size` of them.
+    """
+    for _ in range(count):
+        chosen = np.zeros(units, bool)
+        chosen[generator.permutation(units)[:size]] = True
+        yield chosen

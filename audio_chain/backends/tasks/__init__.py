@@ -1,0 +1,1 @@
+"""What the workers do; each module runs in its backend's environment only."""
