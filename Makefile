@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TESTED := $(VENV)/.ready-to-test
 MEMO := examples/memos/rainy-evening.m4a
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint report clean
 
 demo: $(READY)
 	$(BIN)/audio-chain models fetch offline
@@ -20,7 +20,7 @@ test: $(TESTED)
 lint: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy audio_chain benchmarks eval prompts training cli.py
+	$(BIN)/mypy audio_chain benchmarks docs eval prompts training cli.py
 
 $(READY): pyproject.toml setup.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" sh setup.sh
@@ -29,6 +29,12 @@ $(READY): pyproject.toml setup.sh
 $(TESTED): $(READY)
 	VENV="$(VENV)" PYTHON="$(PYTHON)" sh setup.sh test
 	touch $@
+
+# the report site, with pictures, sounds and figures made anew
+report: $(TESTED)
+	$(BIN)/python -m pip install -q -r docs/requirements.txt
+	$(BIN)/python -m docs.showcase runs/report
+	$(BIN)/python -m mkdocs build
 
 clean:
 	rm -rf $(VENV)

@@ -190,6 +190,8 @@ def test_missing_unknown_and_optional_fields() -> None:
         ("the tempo is around 84", 84),
         ("metronome at 60", 60),
         ("120-130 bpm", 125),
+        ("100 and 40 beats per minute", 140),
+        ("Hundreds came, 100 and more, 90 bpm", 90),
         ("eighty to ninety bpm", 85),
         ("ninety bpm no wait a hundred bpm", 100),
         ("not 120 bpm", None),

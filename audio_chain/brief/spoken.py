@@ -41,8 +41,10 @@ _VALUES: Final = {word: value for value, word in enumerate(_UNITS)} | {
 }
 
 _WORD: Final = "(?:" + "|".join([*_VALUES, "hundred"]) + r")\b"
+# Whisper writes "a hundred and forty" as "100 and 40" now and then
 _NUMBER: Final = (
-    rf"(?:\d{{1,4}}(?:\.\d+)?|(?:an?\s+(?=hundred))?{_WORD}(?:(?:\s+|-|\s+and\s+){_WORD})*)"
+    r"(?:[1-9]00\s+and\s+\d{1,2}\b|\d{1,4}(?:\.\d+)?"
+    rf"|(?:an?\s+(?=hundred))?{_WORD}(?:(?:\s+|-|\s+and\s+){_WORD})*)"
 )
 _RANGE: Final = rf"(?P<first>{_NUMBER})(?:\s*(?:to|-|\u2013|or)\s*(?P<second>{_NUMBER}))?"
 _NEGATION: Final = re.compile(r"\b(?:not|than|isn't|don't want)\s+(?:\w+\s+)?$", re.IGNORECASE)
@@ -98,7 +100,7 @@ def _numbers(pattern: re.Pattern[str], text: str) -> Iterator[_Found]:
 def _value(number: str) -> float | None:
     """Value of a number in digits or words; "one twenty" is 120, as musicians say it."""
     if number[0].isdigit():
-        return float(number)
+        return sum(float(part) for part in number.lower().split("and"))
     total = 0
     for word in re.findall(_WORD, number.lower()):
         if word == "hundred":

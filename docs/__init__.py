@@ -1,0 +1,1 @@
+"""The report site, and the code that makes it."""

@@ -1,0 +1,1 @@
+"""What fills in the pages while the site is built: figures, tables, pairs of sound."""
