@@ -34,7 +34,7 @@ WORDS = ["[PAD]", "[UNK]", "sad", "piano", "fast", "drums", "a", "waltz", "of", 
 TEXT = T5Config(vocab_size=50, d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3)
 
 CODEC = EncodecConfig(
-    target_bandwidths=[2.2],
+    target_bandwidths=[1.0],  # 4 codebooks of 5 bits, 50 times a second,
     sampling_rate=32_000,
     num_filters=4,
     hidden_size=16,
@@ -51,10 +51,10 @@ def tiny(channels: int = 1, *, melody: bool = False, seed: int = 0, limit: int =
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {
         "vocab_size": 32,
-        "hidden_size": 64,
+        "hidden_size": 32,
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
-        "ffn_dim": 96,
+        "ffn_dim": 32,
         "num_codebooks": 4 * channels,
         "audio_channels": channels,
         "pad_token_id": 32,

@@ -63,7 +63,7 @@ def test_prefill_equals_steps() -> None:
     decoder = decoder_of(model)
     tokens = torch.randint(30, (2, 4, 9), generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1, 1, 0]])
-    text = torch.randn(1, 3, 64, generator=torch.Generator().manual_seed(2))
+    text = torch.randn(1, 3, 32, generator=torch.Generator().manual_seed(2))
     last = []
     with torch.inference_mode():
         for known in (0, 4, 8):

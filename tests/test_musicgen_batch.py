@@ -63,7 +63,7 @@ PIECES = st.lists(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(
     pieces=PIECES,
     channels=st.sampled_from([1, 2]),
