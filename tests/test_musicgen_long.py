@@ -111,7 +111,11 @@ def test_a_mono_recording_is_continued_in_stereo() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "asked", "said"),
-    [(0.01, 1.0, "too little"), (1.0, 1.0, "1.0 s long already"), (2.5, 2.0, "has to be more")],
+    [
+        (0.01, 1.0, "too little sound"),
+        (1.0, 1.0, "1.0 s long already"),
+        (2.5, 2.0, "has to be more"),
+    ],
 )
 def test_what_cannot_be_continued(seconds: float, asked: float, said: str) -> None:
     _, generator = loaded(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import sys
 import types
@@ -74,7 +75,7 @@ def extractor(monkeypatch: pytest.MonkeyPatch) -> Any:
     Its code is then loaded from its file: the package itself hides it without torchaudio.
     """
     try:
-        import torchaudio  # noqa: F401
+        importlib.import_module("torchaudio")
     except (ImportError, OSError):
         stand_in: Any = types.ModuleType("torchaudio")
         stand_in.transforms = types.SimpleNamespace(Spectrogram=ScipySpectrogram)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -138,30 +138,32 @@ class StreamingGenerator(Generator, Protocol):
         ...
 
 
-def check_uses(card: ModelCard, request: GenerationRequest) -> None:
-    """Refuse what a model's family can't do.
+_EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "musicgen": ("--continue-from", "--guidance-end", "--melody"),
+    "musicgen-nano": ("--continue-from", "--guidance-end"),
+}
+"""What a family takes besides words; of ``musicgen``, only melody models take melodies."""
+
+
+def check_extras(card: ModelCard, extras: Iterable[str]) -> None:
+    """Refuse what a model's family can't do, before anything is loaded.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the generator.
+    extras : iterable of str
+        `MemoRequest.extras`.
 
     Raises
     ------
     UsageError
-        The request has more than words for a model that reads words only.
+        One of them is beyond it.
     """
-    if card.family in _MORE_THAN_WORDS:
-        return
-    extras = {
-        "--melody": request.melody is not None,
-        "--continue-from": request.beginning is not None,
-        "--guidance-end": request.guidance_end is not None,
-    }
-    for flag, is_asked in extras.items():
-        if is_asked:
-            raise UsageError(
-                f"{card.name} can't use {flag}: leave it out, or choose a MusicGen for --model"
-            )
-
-
-_MORE_THAN_WORDS: Final = ("musicgen", "musicgen-nano")
-"""Families that go on from a recording and change their guidance on the way."""
+    for flag in extras:
+        if flag not in _EXTRAS.get(card.family, ()):
+            able = "musicgen-melody" if flag == "--melody" else "a MusicGen"
+            raise UsageError(f"{card.name} can't use {flag}: leave it out, or give --model {able}")
 
 
 def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:

@@ -175,7 +175,7 @@ class MusicgenGenerator:
         if (beginning := request.beginning) is None:
             return
         if self._samples(beginning.seconds) < self.rate // self._frame_rate:
-            raise UsageError("there is too little to continue from: give --continue-from more")
+            raise UsageError("--continue-from has too little sound to go on from; choose another")
         if beginning.seconds >= min(request.lengths):
             raise UsageError(
                 f"what to continue from is {beginning.seconds:.1f} s long already: --seconds is "

@@ -55,6 +55,7 @@ def truncated(logits: Tensor, sampling: Sampling) -> Tensor:
         share = ordered.softmax(-1)
         # a token stays while those before it have not reached the share
         beyond = share.cumsum(-1) - share >= sampling.top_p
+        beyond[..., 0] = False  # also where float32 can't tell the sum wanted from 0
         logits = logits.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
     return logits
 
