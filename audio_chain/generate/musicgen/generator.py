@@ -149,6 +149,11 @@ class MusicgenGenerator:
                     left[row] -= samples.shape[1]
                     yield Chunk(group.numbers[row], Clip(samples, self.rate))
 
+    def joints(self, seconds: float) -> tuple[int, ...]:
+        """Frames of the codec at which the windows of a piece of that length meet."""
+        ends = [end for _, _, end in self._span.windows(self._frames(seconds), 0)]
+        return tuple(ends[:-1])
+
     def _next(self, composed: Iterator[tuple[int, Tensor]]) -> tuple[int, Tensor] | None:
         with _threads(1 if self._parts.decoder.shape.width < SMALL else None):
             return next(composed, None)
