@@ -243,7 +243,10 @@ def _chain(arguments: argparse.Namespace) -> Chain:
 
 def _music(arguments: argparse.Namespace) -> dict[str, Any]:
     """The part of a request that `add_music` asks for."""
-    names = ("count", "seconds", "seed", "guidance", "temperature", "top_k", "top_p", "format")
+    names = [
+        *("count", "seconds", "seed", "guidance", "guidance_end", "temperature", "top_k", "top_p"),
+        *("continue_from", "melody", "format"),
+    ]
     chosen = {name: getattr(arguments, name) for name in names}
     return {**chosen, "loudness": not arguments.no_loudness, "fades": not arguments.no_fades}
 

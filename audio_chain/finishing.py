@@ -101,6 +101,7 @@ def _record(work: Pass, clips: list[Clip], tracks: list[Path], seconds: dict[str
         models={stage: identifier(card) for stage, card in cards.items()},
         device=pick(work.backends.device),
         memo=work.memo,
+        recordings=work.recordings,
         transcript=work.transcript.to_dict() if work.transcript else None,
         brief=work.brief.to_dict() if work.brief else None,
         prompt=work.prompt,

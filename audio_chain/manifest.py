@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +82,8 @@ class Record:
         Where the weights of each model used came from, and their hashes or revisions.
     platform, versions : dict
         The machine, and the packages that the sound can depend on.
+    recordings : dict
+        ``path``, ``bytes`` and ``sha256`` of what the generator heard, by the setting's name.
     """
 
     audio_chain: str
@@ -101,6 +103,7 @@ class Record:
     weights: dict[str, dict[str, Any]]
     platform: dict[str, Any]
     versions: dict[str, str | None]
+    recordings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -119,9 +122,10 @@ class Record:
         raw = read_json(path, "run")
         if raw.pop("format", None) != FORMAT:
             raise UsageError(f"{shown(path)} is not the run.json of a run (or of another version)")
-        for field in fields(cls):
-            if not isinstance(raw.get(field.name), _KINDS[str(field.type)]):
-                raise UsageError(f'{shown(path)}: the field "{field.name}" is missing or wrong')
+        raw.setdefault("recordings", {})  # older runs had none
+        for known in fields(cls):
+            if not isinstance(raw.get(known.name), _KINDS[str(known.type)]):
+                raise UsageError(f'{shown(path)}: the field "{known.name}" is missing or wrong')
         try:
             tracks = tuple(TrackRecord(**track) for track in raw.pop("tracks"))
             return cls(**raw, tracks=tracks)

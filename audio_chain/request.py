@@ -27,6 +27,9 @@ MAX_SEED: Final = 2**63 - 1
 
 _STARTS: Final = ("memo", "text", "brief", "prompt", "negative")
 
+RECORDINGS: Final = ("continue_from", "melody")
+"""Settings that name audio files for the generator."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemoRequest:
@@ -48,7 +51,8 @@ class MemoRequest:
     negative : str
         What the generator is to stay away from; only with a `prompt`, a brief brings its own.
     seconds : float, optional
-        Length of the track. Default: what the speaker or the brief says, or `DEFAULT_SECONDS`.
+        Length of the track. Default: what the speaker or the brief says, or `DEFAULT_SECONDS`,
+        and what it continues from.
     count : int
         How many tracks, with the seeds ``seed``, ``seed + 1``, ...
     seed : int, optional
@@ -62,6 +66,12 @@ class MemoRequest:
         Sample among that many most probable tokens; 0 for all.
     top_p : float
         Sample among the most probable tokens that sum to this probability; 0 to use `top_k`.
+    guidance_end : float, optional
+        Guidance at the end of a track, where it is to change evenly from `guidance` on.
+    continue_from : path, optional
+        A recording that every track begins with; `seconds` counts it in.
+    melody : path, optional
+        A recording with the melody that every track follows, for a model that can.
     format : str
         One of `FORMATS`.
     loudness, fades : bool
@@ -89,6 +99,9 @@ class MemoRequest:
     temperature: float = 1.0
     top_k: int = 250
     top_p: float = 0.0
+    guidance_end: float | None = None
+    continue_from: Path | None = None
+    melody: Path | None = None
     format: str = "flac"
     loudness: bool = True
     fades: bool = True
@@ -98,8 +111,11 @@ class MemoRequest:
     def __post_init__(self) -> None:
         if all(start is None for start in (self.memo, self.text, self.brief, self.prompt)):
             raise UsageError("nothing to start from: give a recording, a text, a brief or a prompt")
-        if isinstance(self.memo, str):
-            object.__setattr__(self, "memo", Path(self.memo))
+        for name in ("memo", *RECORDINGS):
+            if isinstance(path := getattr(self, name), str):
+                object.__setattr__(self, name, Path(path))
+            elif not isinstance(path, Path | None):
+                raise TypeError(f"{name} is not a path")
         for name in ("text", "prompt"):
             value = getattr(self, name)
             if isinstance(value, str):
@@ -115,6 +131,8 @@ class MemoRequest:
         if self.seed is not None:
             _check("seed", self.seed, 0, MAX_SEED - self.count + 1)
         _check("guidance", self.guidance, 0.0, 100.0)
+        if self.guidance_end is not None:
+            _check("guidance-end", self.guidance_end, 0.0, 100.0)
         _check("temperature", self.temperature, 0.0, 100.0, above=True)
         _check("top-k", self.top_k, 0, 1_000_000)
         _check("top-p", self.top_p, 0.0, 1.0)
@@ -162,9 +180,22 @@ class MemoRequest:
         words = " ".join((self.prompt or text or brief or "").split())
         return words if len(words) <= 60 else words[:60].rsplit(" ", 1)[0] + "…"
 
+    @property
+    def recordings(self) -> dict[str, Path]:
+        """The audio files for the generator, by the setting that names them."""
+        paths = {name: getattr(self, name) for name in RECORDINGS}
+        return {name: path for name, path in paths.items() if path is not None}
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Flags of what is asked of the generator besides words."""
+        extras = [name for name in (*RECORDINGS, "guidance_end") if getattr(self, name) is not None]
+        return tuple(f"--{name.replace('_', '-')}" for name in extras)
+
     def settings(self) -> dict[str, Any]:
         """All but what to start from, as plain values for a manifest."""
-        return {name: value for name, value in vars(self).items() if name not in _STARTS}
+        settings = {name: value for name, value in vars(self).items() if name not in _STARTS}
+        return settings | {name: str(path.absolute()) for name, path in self.recordings.items()}
 
 
 def _check(name: str, value: float, least: float, most: float, *, above: bool = False) -> None:

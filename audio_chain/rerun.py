@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +57,8 @@ def request_of(record: Record, start: Start = "prompt") -> MemoRequest:
             starts["text"] = Transcript.from_dict(record.transcript)
         if record.brief is not None:
             starts["brief"] = Brief.from_dict(record.brief)
+    for name, recording in record.recordings.items():
+        _same_file(recording, name.replace("_", "-"), "put it back")
     try:
         return MemoRequest(**starts, **record.settings)
     except TypeError as error:
@@ -66,11 +68,16 @@ def request_of(record: Record, start: Start = "prompt") -> MemoRequest:
 def _same_memo(record: Record) -> Path:
     if record.memo is None:
         raise UsageError("the run did not start from a recording; repeat it without --from memo")
-    path = Path(str(record.memo.get("path")))
+    return _same_file(record.memo, "recording", "repeat the run without --from memo")
+
+
+def _same_file(described: Mapping[str, Any], what: str, remedy: str) -> Path:
+    """The file that a manifest describes, if it is as it was then."""
+    path = Path(str(described.get("path")))
     if not path.is_file():
-        raise UsageError(f"the recording {shown(path)} is gone; repeat the run without --from memo")
-    if sha256_of(path) != record.memo.get("sha256"):
-        raise UsageError(f"the recording {shown(path)} has changed since the run")
+        raise UsageError(f"the {what} {shown(path)} is gone; {remedy}")
+    if sha256_of(path) != described.get("sha256"):
+        raise UsageError(f"the {what} {shown(path)} has changed since the run")
     return path
 
 

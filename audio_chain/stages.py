@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_chain import models, weights
-from audio_chain.audio import Clip, probe
+from audio_chain.audio import Clip, decode, probe
 from audio_chain.brief import Brief, negative, render
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.events import Event, Notice, staged
 from audio_chain.files import shown
+from audio_chain.generate import check_extras
 from audio_chain.loading import Backends
 from audio_chain.manifest import describe_memo
 from audio_chain.progress import Progress
@@ -55,6 +56,10 @@ class Pass:
     ----------
     memo : dict or None
         Path, size and hash of the recording, as it was before the run.
+    recordings : dict of str to dict
+        The same of the generator's, by the setting that names them.
+    begun_seconds : float
+        Length of what the tracks continue from.
     transcript : Transcript or None
     brief : Brief or None
     prompt, negative : str
@@ -72,6 +77,10 @@ class Pass:
         self.backends = backends
         self.draft = draft
         self.memo = describe_memo(request.memo) if request.memo is not None else None
+        check_extras(backends.cards["generate"], request.extras)
+        lengths = {name: probe(path).seconds or 0.0 for name, path in request.recordings.items()}
+        self.recordings = {name: describe_memo(path) for name, path in request.recordings.items()}
+        self.begun_seconds = lengths.get("continue_from", 0.0)
         self.transcript = request.transcript
         self.brief = request.brief
         self.prompt = request.prompt or ""
@@ -155,7 +164,9 @@ class Pass:
     def generate(self) -> Iterator[Event]:
         """Play."""
         request, card = self.request, self.backends.cards["generate"]
-        wanted = request.seconds or (self.brief.seconds if self.brief else DEFAULT_SECONDS)
+        wanted = request.seconds or (
+            self.begun_seconds + (self.brief.seconds if self.brief else DEFAULT_SECONDS)
+        )
 
         def play(progress: Progress) -> tuple[Clip, ...]:
             with _enough_memory(card):
@@ -189,6 +200,7 @@ class Pass:
         from audio_chain.generate import GenerationRequest
 
         request = self.request
+        clips = {name: decode(path) for name, path in request.recordings.items()}
         return GenerationRequest(
             prompts=(self.prompt,) * request.count,
             seconds=self.track_seconds,
@@ -198,6 +210,9 @@ class Pass:
             top_k=request.top_k,
             top_p=request.top_p,
             negative=self.negative,
+            guidance_end=request.guidance_end,
+            beginning=clips.get("continue_from"),
+            melody=clips.get("melody"),
         )
 
     def finish(self) -> Generator[Event, None, Run]:

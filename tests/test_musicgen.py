@@ -10,13 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import (
-    EncodecConfig,
-    MusicgenConfig,
-    MusicgenForConditionalGeneration,
-    T5Config,
-)
-from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
+from musicgen_models import CPU, codes_of, tiny, tokenizer
+from transformers import MusicgenForConditionalGeneration
 
 from audio_chain import models
 from audio_chain.errors import UsageError
@@ -29,68 +24,7 @@ from audio_chain.generate.musicgen.generator import MusicgenGenerator
 from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided, truncated
 from benchmarks.musicgen_nano import in_transformers
 
-CPU = torch.device("cpu")
 GREEDY = Sampling(guidance=3.0, top_k=1)
-
-
-def tiny(channels: int = 1, seed: int = 0) -> MusicgenForConditionalGeneration:
-    """A whole MusicGen of a few thousand random weights, in transformers' own classes."""
-    torch.manual_seed(seed)
-    config = MusicgenConfig(
-        text_encoder=T5Config(
-            vocab_size=50, d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3
-        ).to_dict(),
-        audio_encoder=EncodecConfig(
-            target_bandwidths=[2.2],
-            sampling_rate=32_000,
-            num_filters=4,
-            hidden_size=16,
-            codebook_dim=16,
-            codebook_size=32,
-            upsampling_ratios=[8, 5, 4, 4],
-            use_causal_conv=False,
-            num_lstm_layers=1,
-        ).to_dict(),
-        decoder=MusicgenDecoderConfig(
-            vocab_size=32,
-            hidden_size=32,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            ffn_dim=48,
-            num_codebooks=4 * channels,
-            audio_channels=channels,
-            pad_token_id=32,
-            bos_token_id=32,
-            initializer_factor=0.5,
-        ).to_dict(),
-    )
-    model = MusicgenForConditionalGeneration(config).eval()
-    for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
-        setattr(model.generation_config, field, 32)
-    return model
-
-
-def codes_of(model: MusicgenForConditionalGeneration, frames: int, **inputs: Any) -> torch.Tensor:
-    """The codes that transformers' own `generate` hands to the codec, greedily decoded."""
-    seen: list[torch.Tensor] = []
-    book_count = model.config.decoder.num_codebooks
-    channels = model.config.decoder.audio_channels
-    original = model.audio_encoder.decode
-
-    def watched(audio_codes: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        seen.append(audio_codes[0])
-        return original(audio_codes, *args, **kwargs)
-
-    model.audio_encoder.decode = watched
-    try:
-        model.generate(
-            **inputs, do_sample=False, max_new_tokens=frames + book_count // channels - 1
-        )
-    finally:
-        model.audio_encoder.decode = original
-    if channels == 1:
-        return seen[0]
-    return torch.stack(seen, 2).flatten(1, 2)
 
 
 def decoder_of(model: MusicgenForConditionalGeneration) -> Decoder:
@@ -130,13 +64,18 @@ def test_prefill_equals_steps() -> None:
     tokens = torch.randint(30, (2, 4, 9), generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1, 1, 0]])
     text = torch.randn(1, 3, 32, generator=torch.Generator().manual_seed(2))
+    last = []
     with torch.inference_mode():
-        whole = decoder.prefill(tokens, decoder.start(text, mask, 2, 9))
-        state = decoder.start(text, mask, 2, 9)
-        decoder.prefill(tokens[..., :4], state)
-        for column in range(4, 9):
-            last = decoder.step(tokens[..., column], state)
-    torch.testing.assert_close(last, whole, rtol=1e-4, atol=1e-5)
+        for known in (0, 4, 8):
+            state = decoder.start(rows=2, text_rows=1, words=5, capacity=12)
+            decoder.hear(text, mask, state)
+            decoder.prefill(tokens[..., :known], state)
+            for column in range(known, 9):
+                logits = decoder.step(tokens[..., column], state)
+                state.length += 1
+            last.append(logits)
+    torch.testing.assert_close(last[1], last[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(last[2], last[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +91,7 @@ def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
     assert not missing.unexpected_keys
     assert not [k for k in missing.missing_keys if k.startswith(("decoder.", "enc_to_dec"))]
 
-    text, mask, _ = nano._conditions("slow sad solo piano", "")
+    text, mask = nano._reader.texts("slow sad solo piano")
     words = nano._parts.tokenizer(["slow sad solo piano"], return_tensors="pt")
     theirs = codes_of(
         model,
@@ -166,18 +105,8 @@ def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
 
 
 def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
-    from tokenizers import Tokenizer, pre_tokenizers
-    from tokenizers import models as tokenizer_models
-    from transformers import PreTrainedTokenizerFast
-
-    model = tiny(channels=2)
-    model.save_pretrained(tmp_path)
-    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "sad", "piano"])}
-    tokenizer = Tokenizer(tokenizer_models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
-    ).save_pretrained(tmp_path)
+    tiny(channels=2).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
     generator = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, torch.float32))
     (clip,) = generator.generate(GenerationRequest(("sad piano",), 0.2, (3,)))
     assert clip.rate == 32_000
@@ -219,8 +148,8 @@ def test_progress_ends_at_its_total(nano: MusicgenGenerator) -> None:
 
 
 def test_too_long_is_refused(nano: MusicgenGenerator) -> None:
-    with pytest.raises(UsageError, match="up to 10 s"):
-        list(nano.generate(GenerationRequest(("a",), 11.0, (1,))))
+    with pytest.raises(UsageError, match="up to 600 s"):
+        list(nano.generate(GenerationRequest(("a",), 601.0, (1,))))
 
 
 @pytest.mark.parametrize(
@@ -287,6 +216,6 @@ def test_draws_follow_the_softmax() -> None:
     sampling = Sampling(top_k=0)
     counts = torch.zeros(4)
     for _ in range(20_000):
-        counts[draw(logits, sampling, draws)] += 1
+        counts[draw(logits, sampling, draws.step())] += 1
     expected = logits[0, 0].softmax(-1) * 20_000
     assert ((counts - expected) ** 2 / expected).sum() < 21.1

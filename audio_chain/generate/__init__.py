@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,7 +24,7 @@ class GenerationRequest:
     prompts : tuple of str
         One a piece.
     seconds : float
-        Length of every piece, above 0.
+        Length of every piece, above 0; with `lengths`, of the longest.
     seeds : tuple of int
         One a piece. A piece depends on its own seed and prompt, not on the others.
     guidance : float
@@ -38,6 +38,14 @@ class GenerationRequest:
         Sample among the most likely tokens that together have this probability; 0 for all.
     negative : str
         What to guide away from instead of from no prompt.
+    guidance_end : float, optional
+        Guidance at the end of a piece, where it is to change evenly from `guidance` on.
+    lengths : tuple of float
+        Of each piece, up to `seconds`; by default all are of that length.
+    beginning : Clip, optional
+        What every piece begins with; its length is a part of theirs.
+    melody : Clip, optional
+        What every piece follows the melody of, repeated where it is shorter.
 
     Raises
     ------
@@ -53,13 +61,26 @@ class GenerationRequest:
     top_k: int = 250
     top_p: float = 0.0
     negative: str = ""
+    guidance_end: float | None = None
+    lengths: tuple[float, ...] = ()
+    beginning: Clip | None = None
+    melody: Clip | None = None
 
     def __post_init__(self) -> None:
+        if not self.lengths:
+            object.__setattr__(self, "lengths", (self.seconds,) * len(self.prompts))
+        end = self.guidance if self.guidance_end is None else self.guidance_end
         checks = {
             "a prompt": bool(self.prompts) and all(prompt.strip() for prompt in self.prompts),
             "one seed for each prompt": len(self.seeds) == len(self.prompts),
             "seconds above 0": math.isfinite(self.seconds) and self.seconds > 0,
             "guidance of at least 0": math.isfinite(self.guidance) and self.guidance >= 0,
+            "a guidance at the end of at least 0": math.isfinite(end) and end >= 0,
+            "one length for each prompt": len(self.lengths) == len(self.prompts),
+            "lengths above 0 and up to its seconds": all(
+                0 < length <= self.seconds for length in self.lengths
+            ),
+            "a melody with some sound": self.melody is None or self.melody.frames > 0,
             "a temperature above 0": math.isfinite(self.temperature) and self.temperature > 0,
             "top-k of at least 0": self.top_k >= 0,
             "top-p from 0 to 1": 0 <= self.top_p <= 1,
@@ -67,6 +88,21 @@ class GenerationRequest:
         for wanted, met in checks.items():
             if not met:
                 raise UsageError(f"generation needs {wanted}")
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some of a piece's sound; the next of it begins where this one ends.
+
+    Parameters
+    ----------
+    piece : int
+        Which of the request's.
+    clip : Clip
+    """
+
+    piece: int
+    clip: Clip
 
 
 class Generator(Protocol):
@@ -92,6 +128,42 @@ class Generator(Protocol):
     ) -> Iterator[Clip]:
         """Yield a clip for each prompt, in order; progress counts steps of all together."""
         ...
+
+
+class StreamingGenerator(Generator, Protocol):
+    """A generator whose pieces can be heard before they are complete."""
+
+    def stream(self, request: GenerationRequest, *, progress: Progress = silent) -> Iterator[Chunk]:
+        """Yield sound as soon as it is there: a piece's chunks, joined, are its clip."""
+        ...
+
+
+_EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "musicgen": ("--continue-from", "--guidance-end", "--melody"),
+    "musicgen-nano": ("--continue-from", "--guidance-end"),
+}
+"""What a family takes besides words; of ``musicgen``, only melody models take melodies."""
+
+
+def check_extras(card: ModelCard, extras: Iterable[str]) -> None:
+    """Refuse what a model's family can't do, before anything is loaded.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the generator.
+    extras : iterable of str
+        `MemoRequest.extras`.
+
+    Raises
+    ------
+    UsageError
+        One of them is beyond it.
+    """
+    for flag in extras:
+        if flag not in _EXTRAS.get(card.family, ()):
+            able = "musicgen-melody" if flag == "--melody" else "a MusicGen"
+            raise UsageError(f"{card.name} can't use {flag}: leave it out, or give --model {able}")
 
 
 def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:

@@ -30,7 +30,7 @@ def add_music(parser: argparse.ArgumentParser) -> None:
     default = MemoRequest(prompt="-")
     group = parser.add_argument_group("music")
 
-    def option(flag: str, kind: type, text: str, metavar: str, **more: Any) -> None:
+    def option(flag: str, kind: type[Any], text: str, metavar: str, **more: Any) -> None:
         group.add_argument(flag, type=kind, help=text, metavar=metavar, **more)
 
     option("-n", int, "tracks, each with the next seed (1)", "N", dest="count", default=1)
@@ -46,6 +46,9 @@ def add_music(parser: argparse.ArgumentParser) -> None:
         value = getattr(default, name)
         flag = f"--{name.replace('_', '-')}"
         option(flag, type(value), f"{text} ({value:g})", "X", default=value)
+    option("--guidance-end", float, "guidance at the end, where it is to change evenly", "X")
+    option("--continue-from", Path, "audio that the music begins with; --seconds counts it", "FILE")
+    option("--melody", Path, "audio whose melody the music follows (musicgen-melody)", "FILE")
     group.add_argument("--format", choices=FORMATS, default=default.format, help="(%(default)s)")
     group.add_argument("--no-loudness", action="store_true", help="don't bring it to -14 LUFS")
     group.add_argument("--no-fades", action="store_true", help="don't fade the ends")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
+from audio_chain.generate.musicgen.melody import Chroma, MelodyReader
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Parts:
         `EncodecModel` or `SpectralCodecModel`.
     max_frames : int
         The longest piece the model was made for.
+    melody : MelodyReader or None
+        Of a model that reads melodies.
     """
 
     tokenizer: Any
@@ -39,6 +42,7 @@ class Parts:
     decoder: Decoder
     codec: Any
     max_frames: int
+    melody: MelodyReader | None = None
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -72,22 +76,47 @@ def _stripped(
 
 def load_whole(folder: Path, device: torch.device, dtype: torch.dtype) -> Parts:
     """Load a folder that holds text encoder, decoder and codec, as on the hub."""
-    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
+    from transformers import (
+        AutoTokenizer,
+        MusicgenForConditionalGeneration,
+        MusicgenMelodyForConditionalGeneration,
+    )
 
     import audio_chain.nano.codec  # noqa: F401 - makes the spectral codec known to transformers
 
-    model = MusicgenForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-    shape = DecoderShape.of(model.config.decoder)
-    tensors = _stripped(model.decoder.state_dict(), "", device, dtype)
-    projection = getattr(model, "enc_to_dec_proj", torch.nn.Identity())
-    limit = model.generation_config.max_length or model.config.decoder.max_position_embeddings
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    is_melody = kind == "musicgen_melody"
+    model = (
+        MusicgenMelodyForConditionalGeneration if is_melody else MusicgenForConditionalGeneration
+    ).from_pretrained(folder, dtype=torch.float32)
+    parts = parts_of(model, AutoTokenizer.from_pretrained(folder), device, dtype)
+    if parts.melody is None:
+        return parts
+    return replace(parts, melody=replace(parts.melody, chroma=Chroma.read(folder)))
+
+
+def parts_of(model: Any, tokenizer: Any, device: torch.device, dtype: torch.dtype) -> Parts:
+    """Parts of transformers' `MusicgenForConditionalGeneration`, or of its melody sister."""
+    model.eval()
+    config, limits = model.config, model.generation_config
+    melody = None
+    if config.model_type == "musicgen_melody":
+        melody = MelodyReader(
+            chroma=Chroma(classes=config.num_chroma),
+            projection=getattr(model, "audio_enc_to_dec_proj", torch.nn.Identity()).to(device),
+            columns=config.chroma_length,
+        )
     return Parts(
-        tokenizer=AutoTokenizer.from_pretrained(folder),
+        tokenizer=tokenizer,
         text_encoder=model.text_encoder.to(device),
-        projection=projection.to(device),
-        decoder=Decoder(shape, tensors),
+        projection=getattr(model, "enc_to_dec_proj", torch.nn.Identity()).to(device),
+        decoder=Decoder(
+            DecoderShape.of(config.decoder),
+            _stripped(model.decoder.state_dict(), "", device, dtype),
+        ),
         codec=model.audio_encoder.to(device),
-        max_frames=limit,
+        max_frames=limits.max_length or config.decoder.max_position_embeddings,
+        melody=melody,
     )
 
 

@@ -1,101 +1,40 @@
 """MusicGen's decoder for inference: fused weights, a cache of fixed size, one step at a time.
 
-The weights are those of transformers' `MusicgenForCausalLM`; `prefill` reads a stretch of tokens
-at once, `step` one column. Keys and values of the text are computed once for a whole piece.
+The weights are those of transformers' `MusicgenForCausalLM` or `MusicgenMelodyForCausalLM`.
+`prefill` reads a stretch of columns at once, `step` one column and gives logits. The first kind
+attends to the text, whose keys and values are computed once for a whole piece (`hear`); the
+melody models read the melody and the text as a prefix instead.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audio_chain.generate.musicgen.layers import (
+    DecoderShape,
+    Layer,
+    TextAttention,
+    read_layer,
+    read_norm,
+)
+from audio_chain.generate.musicgen.state import State, empty_state
 
-@dataclass(frozen=True)
-class DecoderShape:
-    """Sizes of a decoder, from a `MusicgenDecoderConfig`."""
-
-    layers: int
-    width: int
-    heads: int
-    codebooks: int
-    tokens: int
-    pad: int
-    channels: int
-    embedding_scale: float
-    activation: str
-
-    @classmethod
-    def of(cls, config: Any) -> DecoderShape:
-        """Read transformers' configuration."""
-        return cls(
-            layers=config.num_hidden_layers,
-            width=config.hidden_size,
-            heads=config.num_attention_heads,
-            codebooks=config.num_codebooks,
-            tokens=config.vocab_size,
-            pad=config.pad_token_id,
-            channels=config.audio_channels,
-            embedding_scale=math.sqrt(config.hidden_size) if config.scale_embedding else 1.0,
-            activation=config.activation_function,
-        )
+__all__ = ["Decoder", "DecoderShape", "State"]
 
 
-@dataclass(frozen=True)
-class Norm:
-    """Scale and shift of a layer norm."""
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiply rows (..., width) by a weight; one row as two would be.
 
-    weight: Tensor
-    bias: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Weights of one layer, those that read the same input joined."""
-
-    norm_self: Norm
-    query_key_value: Tensor
-    out_self: Tensor
-    norm_text: Norm
-    query_text: Tensor
-    key_value_text: Tensor
-    out_text: Tensor
-    norm_feed: Norm
-    feed_in: Tensor
-    feed_out: Tensor
-
-
-@dataclass
-class State:
-    """What a decoder remembers of the pieces it is playing.
-
-    Attributes
-    ----------
-    keys, values : list of Tensor
-        Of each layer, (rows, heads, capacity, width / heads).
-    text_keys, text_values : list of Tensor
-        Of each layer, (rows with a text, heads, words, width / heads).
-    text_mask : Tensor
-        (rows with a text, 1, 1, words), which words count. Rows without a text come last: their
-        states would be zeros, so cross-attention would add nothing to them.
-    length : int
-        Columns read so far.
+    A CPU has a kernel of its own for one row, which sums in another order than that for more.
     """
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    text_keys: list[Tensor]
-    text_values: list[Tensor]
-    text_mask: Tensor
-    length: int = 0
+    if x.device.type == "cpu" and x.numel() == x.shape[-1]:
+        return F.linear(torch.cat([x, x]), weight)[:1]
+    return F.linear(x, weight)
 
 
 class Decoder:
@@ -106,7 +45,7 @@ class Decoder:
     shape : DecoderShape
         Sizes.
     tensors : mapping of str to Tensor
-        State of a `MusicgenForCausalLM`.
+        State of a `MusicgenForCausalLM` or of a `MusicgenMelodyForCausalLM`.
     """
 
     def __init__(self, shape: DecoderShape, tensors: Mapping[str, Tensor]) -> None:
@@ -118,9 +57,10 @@ class Decoder:
         )
         self._offsets = torch.arange(shape.codebooks) * (shape.tokens + 1)
         self._heads = torch.cat([tensors[f"lm_heads.{book}.weight"] for book in books])
-        self._norm = self._norm_of(tensors, "model.decoder.layer_norm")
-        self._layers = [self._layer(tensors, index) for index in range(shape.layers)]
+        self._norm = read_norm(tensors, "model.decoder.layer_norm")
+        self._layers = [read_layer(tensors, index) for index in range(shape.layers)]
         self._offsets = self._offsets.to(self.device)
+        self._places = self._sinusoids(0)
 
     @property
     def device(self) -> torch.device:
@@ -132,28 +72,10 @@ class Decoder:
         """Of the weights, and of what is computed."""
         return self._embedding.dtype
 
-    @staticmethod
-    def _norm_of(tensors: Mapping[str, Tensor], name: str) -> Norm:
-        return Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-
-    def _layer(self, tensors: Mapping[str, Tensor], index: int) -> Layer:
-        base = f"model.decoder.layers.{index}"
-
-        def joined(block: str, *names: str) -> Tensor:
-            return torch.cat([tensors[f"{base}.{block}.{name}_proj.weight"] for name in names])
-
-        return Layer(
-            norm_self=self._norm_of(tensors, f"{base}.self_attn_layer_norm"),
-            query_key_value=joined("self_attn", "q", "k", "v"),
-            out_self=tensors[f"{base}.self_attn.out_proj.weight"],
-            norm_text=self._norm_of(tensors, f"{base}.encoder_attn_layer_norm"),
-            query_text=tensors[f"{base}.encoder_attn.q_proj.weight"],
-            key_value_text=joined("encoder_attn", "k", "v"),
-            out_text=tensors[f"{base}.encoder_attn.out_proj.weight"],
-            norm_feed=self._norm_of(tensors, f"{base}.final_layer_norm"),
-            feed_in=tensors[f"{base}.fc1.weight"],
-            feed_out=tensors[f"{base}.fc2.weight"],
-        )
+    @property
+    def attends_to_text(self) -> bool:
+        """Whether the text is attended to; else it is read as a prefix, after the melody."""
+        return self._layers[0].text is not None
 
     def _split(self, x: Tensor) -> Tensor:
         """(rows, columns, width) to (rows, heads, columns, width / heads)."""
@@ -161,8 +83,37 @@ class Decoder:
         heads = self.shape.heads
         return x.view(rows, columns, heads, width // heads).transpose(1, 2)
 
-    def start(self, text: Tensor, mask: Tensor, rows: int, capacity: int) -> State:
+    def start(self, *, rows: int, text_rows: int, words: int, capacity: int) -> State:
         """Make room for pieces.
+
+        Parameters
+        ----------
+        rows : int
+            Pieces, twice with guidance.
+        text_rows : int
+            How many of the rows, the first ones, attend to a text.
+        words : int
+            Tokens of the longest text that is attended to.
+        capacity : int
+            Columns that will be read at most, with those of a prefix.
+        """
+        shape = self.shape
+        if len(self._places) < capacity:
+            self._places = self._sinusoids(capacity)
+        return empty_state(
+            shape.layers,
+            shape.heads,
+            shape.width // shape.heads,
+            rows=rows,
+            text_rows=text_rows if self.attends_to_text else 0,
+            words=words,
+            capacity=capacity,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def hear(self, text: Tensor, mask: Tensor, state: State) -> None:
+        """Compute the keys and values of texts.
 
         Parameters
         ----------
@@ -170,89 +121,122 @@ class Decoder:
             States of the words, projected to the decoder's width, (rows with a text, words, width).
         mask : Tensor
             (rows with a text, words), true where there is a word.
-        rows : int
-            Pieces in all, at least those with a text.
-        capacity : int
-            Columns that will be read at most.
+        state : State
+            Has room for as many words, or more.
         """
-        shape = self.shape
-        size = (rows, shape.heads, capacity, shape.width // shape.heads)
+        words = text.shape[1]
         text = (text * mask[..., None]).to(self.device, self.dtype)
-        pairs = [F.linear(text, layer.key_value_text).chunk(2, -1) for layer in self._layers]
-        return State(
-            keys=[text.new_zeros(size) for _ in self._layers],
-            values=[text.new_zeros(size) for _ in self._layers],
-            text_keys=[self._split(key) for key, _ in pairs],
-            text_values=[self._split(value) for _, value in pairs],
-            text_mask=mask.bool()[:, None, None, :].to(self.device),
-        )
+        for index, layer in enumerate(self._layers):
+            assert layer.text is not None
+            key, value = F.linear(text, layer.text.key_value).chunk(2, -1)
+            state.text_keys[index][:, :, :words] = self._split(key)
+            state.text_values[index][:, :, :words] = self._split(value)
+        state.text_mask.zero_()
+        state.text_mask[..., :words] = mask.bool()[:, None, None, :]
 
-    def prefill(self, tokens: Tensor, state: State) -> Tensor:
-        """Read columns of tokens.
+    def prefill(self, tokens: Tensor, state: State, prefix: Tensor | None = None) -> None:
+        """Read columns at once, for what they leave in the cache.
 
         Parameters
         ----------
         tokens : Tensor
-            (rows, codebooks, columns).
+            (rows, codebooks, columns); there may be none.
         state : State
-            Grows by the columns.
+            Grows by the columns, and by those of the prefix.
+        prefix : Tensor, optional
+            States to read before them, (rows, columns, width).
+        """
+        x = self._embed(tokens)
+        if prefix is not None:
+            x = torch.cat([prefix.to(x), x], 1)
+        if columns := x.shape[1]:
+            self._run(x, state)
+            state.rewind(state.length + columns)
+
+    def step(self, tokens: Tensor, state: State) -> Tensor:
+        """Read one column; what follows it.
+
+        The state's ``length`` is the caller's to move on: where the step has been captured, this
+        code doesn't run again.
+
+        Parameters
+        ----------
+        tokens : Tensor
+            (rows, codebooks).
+        state : State
+            Gets the column's keys and values, and its ``column`` moves on.
 
         Returns
         -------
         Tensor
-            Logits after the last column, float32 (rows, codebooks, tokens).
+            Logits of the next column, float32 (rows, codebooks, tokens).
         """
-        columns = tokens.shape[-1]
-        ids = tokens + self._offsets[:, None]
-        x = F.embedding(ids, self._embedding).sum(1) * self.shape.embedding_scale
-        x = x + self._positions(state.length, columns)
-        for index, layer in enumerate(self._layers):
-            x = self._attend_self(x, layer, state, index)
-            x = self._attend_text(x, layer, state, index)
-            x = x + self._feed(x, layer)
-        state.length += columns
-        logits = F.linear(self._norm(x[:, -1]), self._heads)
+        x = self._run(self._embed(tokens[..., None]), state)
+        state.column.add_(1)
+        logits = linear(self._norm(x[:, -1]), self._heads)
         return logits.view(-1, self.shape.codebooks, self.shape.tokens).float()
 
-    def step(self, tokens: Tensor, state: State) -> Tensor:
-        """Read one column of tokens (rows, codebooks); the logits as from `prefill`."""
-        return self.prefill(tokens[..., None], state)
+    def _embed(self, tokens: Tensor) -> Tensor:
+        ids = tokens + self._offsets[:, None]
+        return F.embedding(ids, self._embedding).sum(1) * self.shape.embedding_scale
 
-    def _positions(self, start: int, columns: int) -> Tensor:
-        """Sinusoids of the positions, (columns, width), cosines first as in transformers."""
+    def _run(self, x: Tensor, state: State) -> Tensor:
+        """All layers on the columns x (rows, columns, width) that follow those already read."""
+        columns = x.shape[1]
+        where = state.column + torch.arange(columns, device=x.device)
+        end = state.length + columns
+        mask = None
+        if columns > 1 or state.reach is not None:
+            end = state.reach or end
+            mask = torch.arange(end, device=x.device) <= where[:, None]
+        x = x + self._places.index_select(0, where)
+        for index, layer in enumerate(self._layers):
+            x = self._attend_self(x, layer, state, index, where, end, mask)
+            if layer.text is not None and len(state.text_mask):
+                x = self._attend_text(x, layer.text, state, index)
+            x = x + self._feed(x, layer)
+        return x
+
+    def _sinusoids(self, columns: int) -> Tensor:
+        """Of the positions from 0 on, (columns, width), cosines first as in transformers."""
         half = self.shape.width // 2
         rate = torch.exp(torch.arange(half, device=self.device) * -(math.log(10_000) / (half - 1)))
-        place = torch.arange(start, start + columns, device=self.device).float()
+        place = torch.arange(columns, device=self.device).float()
         angle = place[:, None] * rate
         return torch.cat([angle.cos(), angle.sin()], 1).to(self.dtype)
 
-    def _attend_self(self, x: Tensor, layer: Layer, state: State, index: int) -> Tensor:
-        qkv = F.linear(layer.norm_self(x), layer.query_key_value)
+    def _attend_self(
+        self,
+        x: Tensor,
+        layer: Layer,
+        state: State,
+        index: int,
+        where: Tensor,
+        end: int,
+        mask: Tensor | None,
+    ) -> Tensor:
+        qkv = linear(layer.norm_self(x), layer.query_key_value)
         query, key, value = map(self._split, qkv.chunk(3, -1))
-        begin, end = state.length, state.length + x.shape[1]
-        state.keys[index][:, :, begin:end] = key
-        state.values[index][:, :, begin:end] = value
-        mask = None
-        if x.shape[1] > 1:
-            reach = torch.arange(begin, end, device=x.device)[:, None]
-            mask = torch.arange(end, device=x.device) <= reach
+        keys, values = state.keys[index], state.values[index]
+        keys.index_copy_(2, where, key)
+        values.index_copy_(2, where, value)
         heard = F.scaled_dot_product_attention(
-            query, state.keys[index][:, :, :end], state.values[index][:, :, :end], attn_mask=mask
+            query, keys[:, :, :end], values[:, :, :end], attn_mask=mask
         )
-        return x + F.linear(heard.transpose(1, 2).flatten(2), layer.out_self)
+        return x + linear(heard.transpose(1, 2).flatten(2), layer.out_self)
 
-    def _attend_text(self, x: Tensor, layer: Layer, state: State, index: int) -> Tensor:
+    def _attend_text(self, x: Tensor, text: TextAttention, state: State, index: int) -> Tensor:
         rows = len(state.text_mask)
-        query = self._split(F.linear(layer.norm_text(x[:rows]), layer.query_text))
+        query = self._split(linear(text.norm(x[:rows]), text.query))
         heard = F.scaled_dot_product_attention(
             query, state.text_keys[index], state.text_values[index], attn_mask=state.text_mask
         )
-        update = F.linear(heard.transpose(1, 2).flatten(2), layer.out_text)
+        update = linear(heard.transpose(1, 2).flatten(2), text.out)
         if rows == len(x):
             return x + update
         return torch.cat([x[:rows] + update, x[rows:]])
 
     def _feed(self, x: Tensor, layer: Layer) -> Tensor:
-        hidden = F.linear(layer.norm_feed(x), layer.feed_in)
+        hidden = linear(layer.norm_feed(x), layer.feed_in)
         hidden = F.gelu(hidden) if self.shape.activation == "gelu" else F.relu(hidden)
-        return F.linear(hidden, layer.feed_out)
+        return linear(hidden, layer.feed_out)

@@ -2,17 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
-from audio_chain.generate.musicgen.delay import delays, undelayed
+from audio_chain.generate.musicgen.delay import FREE, delayed, delays, undelayed
+from audio_chain.generate.musicgen.graph import Captured, can_capture
 from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided
 
+REACH: Final = 256
+"""A captured step attends to the cache up to the next multiple of this: each has its graph."""
 
-@torch.inference_mode()
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What the decoder reads of a piece's prompt and melody.
+
+    Parameters
+    ----------
+    states : Tensor
+        (rows, columns, width): of the prompt, and in a second row of what to guide away from.
+        Without a second row that is no text, which a decoder that reads a prefix can't do.
+    mask : Tensor
+        (rows, columns), true where there is something; a prefix is read whole.
+    """
+
+    states: Tensor
+    mask: Tensor
+
+
+class Loop:
+    """Pieces of one window, all at the same column, and the buffers that a step works on.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        The model.
+    sampling : Sampling
+        How to draw.
+    pieces : int
+        How many play together.
+    columns : int
+        Of the longest condition.
+    texts : int
+        Rows of a condition.
+    steps : int
+        The most steps there will be: frames, and the longest delay.
+
+    Attributes
+    ----------
+    pieces : int
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        sampling: Sampling,
+        *,
+        pieces: int,
+        columns: int,
+        texts: int,
+        steps: int,
+    ) -> None:
+        shape, device = decoder.shape, decoder.device
+        self._decoder, self._sampling, self.pieces = decoder, sampling, pieces
+        self._prefix = 0 if decoder.attends_to_text else columns
+        self._state = decoder.start(
+            rows=pieces * (2 if sampling.guides else 1),
+            text_rows=pieces * (texts if sampling.guides else 1),
+            words=columns,
+            capacity=self._prefix + steps,
+        )
+        # the column that the first step reads comes before the pattern
+        self._sheet = torch.full(
+            (pieces, shape.codebooks, 1 + steps), shape.pad, dtype=torch.long, device=device
+        )
+        self._guidance = torch.ones(pieces, steps, device=device)
+        self._noise = torch.zeros(pieces, shape.codebooks, shape.tokens, device=device)
+        self._captures = can_capture(device)
+        self._step = Captured(self._run, self._buffers, self._undo, device)
+
+    @torch.inference_mode()
+    def open(
+        self,
+        conditions: Sequence[Condition],
+        pattern: Tensor,
+        known: int,
+        guidance: Sequence[Tensor],
+    ) -> None:
+        """Begin a window.
+
+        Every piece is read by itself here: sums over columns differ in the last bit with the
+        number of rows, and a piece shall not depend on its company.
+
+        Parameters
+        ----------
+        conditions : sequence of Condition
+            Of each piece.
+        pattern : Tensor
+            As `delayed` gives, (pieces, codebooks, up to `steps`).
+        known : int
+            Frames at its beginning that are given.
+        guidance : sequence of Tensor
+            Of each piece, (up to `steps`), the strength at each step.
+        """
+        self._sheet[..., 1:].fill_(self._decoder.shape.pad)
+        self._sheet[..., 1 : 1 + pattern.shape[-1]] = pattern
+        self._guidance[:, : pattern.shape[-1]] = torch.stack(list(guidance))
+        for piece, condition in enumerate(conditions):
+            state = self._state.of(piece, self.pieces)
+            state.rewind(0)
+            rows = len(state.keys[0])
+            tokens = self._sheet[piece, :, :known].expand(rows, -1, -1)
+            if self._decoder.attends_to_text:
+                texts = len(state.text_mask)
+                self._decoder.hear(condition.states[:texts], condition.mask[:texts], state)
+                self._decoder.prefill(tokens, state)
+            else:
+                self._decoder.prefill(tokens, state, condition.states[:rows])
+        self._state.rewind(self._prefix + known)
+
+    @torch.inference_mode()
+    def advance(self, draws: Draws) -> None:
+        """Play one column."""
+        if not self._sampling.greedy:
+            self._noise.copy_(draws.step())
+        if self._captures:
+            reach = -(-(self._state.length + 1) // REACH) * REACH
+            self._state.reach = min(reach, self._state.capacity)
+        self._step(self._state.reach if self._captures else None)
+        self._state.length += 1
+
+    @property
+    def column(self) -> int:
+        """Columns of the pattern that are complete."""
+        return self._state.length - self._prefix
+
+    def tokens(self, begin: int, end: int) -> Tensor:
+        """Columns of the pattern, (pieces, codebooks, end - begin), as they are now."""
+        return self._sheet[..., 1 + begin : 1 + end]
+
+    def _run(self) -> None:
+        place = self._state.column - self._prefix
+        tokens = self._sheet.index_select(2, place)[..., 0]
+        guides = self._sampling.guides
+        logits = self._decoder.step(tokens.repeat(2, 1) if guides else tokens, self._state)
+        if guides:
+            conditional, other = logits.chunk(2)
+            logits = guided(conditional, other, self._guidance.index_select(1, place)[..., None])
+        drawn = draw(logits, self._sampling, self._noise)
+        known = self._sheet.index_select(2, place + 1)[..., 0]
+        played = torch.where(known == FREE, drawn, known)
+        self._sheet.index_copy_(2, place + 1, played[..., None])
+
+    def _buffers(self) -> list[Tensor]:
+        return [self._sheet, self._guidance, self._noise, self._state.column]
+
+    def _undo(self) -> None:
+        """Take a step back. The tokens that it drew stay, and the next run finds them given."""
+        self._state.column.sub_(1)
+
+
 def decode(
     decoder: Decoder,
     text: Tensor,
@@ -22,16 +176,18 @@ def decode(
     sampling: Sampling,
     *,
     against: tuple[Tensor, Tensor] | None = None,
+    given: Tensor | None = None,
     stepped: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """Generate codes.
+    """Generate the codes of pieces of one length that fit into one window.
 
     Parameters
     ----------
     decoder : Decoder
         The model.
     text, mask : Tensor
-        Projected states of the prompts (pieces, words, width), and which of them are words.
+        Projected states of the prompts (pieces, words, width), and which of them are words; for
+        a decoder that reads a prefix, the prefix.
     frames : int
         Length of the pieces in frames of the codec.
     seeds : tuple of int
@@ -40,8 +196,10 @@ def decode(
         How to draw.
     against : tuple of Tensor, optional
         Text and mask, of the same sizes, to guide away from; by default from no text.
+    given : Tensor, optional
+        Codes that the pieces begin with, (pieces, codebooks, known frames).
     stepped : callable
-        Called after every step, ``frames`` plus the longest delay times.
+        Called after every step, ``frames`` plus the longest delay less the known times.
 
     Returns
     -------
@@ -51,23 +209,29 @@ def decode(
     shape, pieces = decoder.shape, len(text)
     lags = delays(shape.codebooks, shape.channels)
     steps = frames + max(lags)
-    guidance = sampling.guidance != 1
-    rows = 2 * pieces if guidance else pieces
-    if guidance and against is not None:
-        text, mask = torch.cat([text, against[0]]), torch.cat([mask, against[1]])
-    state = decoder.start(text, mask, rows, steps)
+    others = [] if against is None else [against]
+    conditions = [
+        Condition(
+            torch.stack([part[0][piece] for part in [(text, mask), *others]]),
+            torch.stack([part[1][piece] for part in [(text, mask), *others]]),
+        )
+        for piece in range(pieces)
+    ]
+    if given is None:
+        given = torch.zeros(pieces, shape.codebooks, 0, dtype=torch.long, device=decoder.device)
+    loop = Loop(
+        decoder,
+        sampling,
+        pieces=pieces,
+        columns=text.shape[1],
+        texts=1 + len(others),
+        steps=steps,
+    )
+    pattern = delayed(given, lags, [frames] * pieces, steps, shape.pad)
+    guidance = [sampling.schedule(frames, 0, steps)] * pieces
+    loop.open(conditions, pattern, given.shape[-1], guidance)
     draws = Draws(seeds, (shape.codebooks, shape.tokens), decoder.device)
-    lag = torch.tensor(lags, device=decoder.device)
-    tokens = torch.full((pieces, shape.codebooks), shape.pad, device=decoder.device)
-    columns = []
-    for step in range(steps):
-        logits = decoder.step(tokens.repeat(2, 1) if guidance else tokens, state)
-        if guidance:
-            conditional, other = logits.chunk(2)
-            logits = guided(conditional, other, sampling.guidance)
-        drawn = draw(logits, sampling, draws)
-        playing = (lag <= step) & (step < lag + frames)
-        tokens = torch.where(playing, drawn, shape.pad)
-        columns.append(tokens)
+    while loop.column < steps:
+        loop.advance(draws)
         stepped()
-    return undelayed(torch.stack(columns, -1), lags)
+    return undelayed(loop.tokens(0, steps), lags)

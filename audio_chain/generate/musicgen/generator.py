@@ -1,107 +1,254 @@
-"""MusicGen as a `Generator`: prompts in, clips out."""
+"""MusicGen as a `Generator`: prompts in, clips out, whole or while they come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from audio_chain import devices, models
-from audio_chain.clip import Clip
+from audio_chain.clip import Clip, Samples
 from audio_chain.errors import UsageError
+from audio_chain.generate import Chunk
 from audio_chain.generate.musicgen.checkpoint import Parts, is_whole, load_parts, load_whole
-from audio_chain.generate.musicgen.decoding import decode
+from audio_chain.generate.musicgen.codec_blocks import BlockDecoder, encode
+from audio_chain.generate.musicgen.conditions import MAX_WORDS, Reader
+from audio_chain.generate.musicgen.decoding import Condition
 from audio_chain.generate.musicgen.delay import delays
+from audio_chain.generate.musicgen.grouping import Grouping
 from audio_chain.generate.musicgen.sampling import Sampling
+from audio_chain.generate.musicgen.windows import Piece, Span, compose
 from audio_chain.progress import Progress, silent
 
 if TYPE_CHECKING:
     from audio_chain.generate import GenerationRequest
     from audio_chain.models import ModelCard
 
-MAX_WORDS = 64
-"""Tokens of a prompt that are read; the nano model has seen no longer ones."""
-
-SMALL = 512
+SMALL: Final = 512
 """Decoders narrower than this run on one CPU thread: handing out work costs more than it saves."""
+
+LONGEST_S: Final = 600.0
+"""The longest piece, by windows that overlap."""
+
+CONTEXT_S: Final = 12.0
+"""What a window takes over of the last one, as in audiocraft; at most half of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Pieces that play together: their numbers in the request, and what they are."""
+
+    numbers: range
+    pieces: tuple[Piece, ...]
+    columns: int
+
+
+class _Sound:
+    """One piece's codes on their way to sound; a stereo model's alternate between the sides."""
+
+    def __init__(self, codec: Any, channels: int, piece: Piece) -> None:
+        self._sides = [BlockDecoder(codec) for _ in range(channels)]
+        self._left = piece.frames
+
+    def push(self, codes: Tensor) -> Iterator[Samples]:
+        """Take codes (codebooks, frames); yield samples (channels, samples)."""
+        self._left -= codes.shape[-1]
+        channels = len(self._sides)
+        blocks = [
+            side.push(codes[index::channels], closed=not self._left)
+            for index, side in enumerate(self._sides)
+        ]
+        for sides in zip(*blocks, strict=True):
+            yield torch.stack(sides).float().cpu().numpy()
 
 
 class MusicgenGenerator:
-    """A loaded MusicGen; see `audio_chain.generate.Generator`."""
+    """A loaded MusicGen; see `audio_chain.generate.StreamingGenerator`.
+
+    On a CPU a piece is the same to the last bit whether it is made alone or with others.
+    """
 
     def __init__(self, name: str, family: str, parts: Parts) -> None:
         self.name = name
         self.family = family
         self.rate: int = parts.codec.config.sampling_rate
-        self.max_seconds = parts.max_frames / parts.codec.config.frame_rate
+        self.max_seconds = LONGEST_S
         self._parts = parts
+        self._reader = Reader(parts)
+        self._frame_rate: int = parts.codec.config.frame_rate
+        context = min(round(CONTEXT_S * self._frame_rate), parts.max_frames // 2)
+        self._span = Span(parts.max_frames, context)
+        self._groupings: dict[tuple[int, int, int], Grouping] = {}
 
     def generate(
         self, request: GenerationRequest, *, progress: Progress = silent
     ) -> Iterator[Clip]:
         """Yield a clip for each prompt, in order; progress counts steps of all together."""
-        frames = max(1, round(request.seconds * self._parts.codec.config.frame_rate))
-        if frames > self._parts.max_frames:
-            raise UsageError(
-                f"{self.name} makes pieces of up to {self.max_seconds:g} s, not "
-                f"{request.seconds:g}: lower --seconds"
-            )
+        wanted = [self._samples(seconds) for seconds in request.lengths]
+        heard: list[list[Samples]] = [[] for _ in wanted]
+        following = 0
+        for chunk in self.stream(request, progress=progress):
+            heard[chunk.piece].append(chunk.clip.samples)
+            while (
+                following < len(wanted)
+                and sum(part.shape[1] for part in heard[following]) == wanted[following]
+            ):
+                yield Clip(np.concatenate(heard[following], 1), self.rate)
+                heard[following] = []
+                following += 1
+
+    def stream(self, request: GenerationRequest, *, progress: Progress = silent) -> Iterator[Chunk]:
+        """Yield sound as soon as it is there: a piece's chunks, joined, are its clip.
+
+        Closing the iterator stops the generation.
+        """
+        self._check(request)
+        given = self._given(request)
+        sampling = Sampling(
+            guidance=request.guidance,
+            temperature=request.temperature,
+            top_k=request.top_k,
+            top_p=request.top_p,
+            guidance_end=request.guidance_end,
+        )
+        groups = list(self._groups(request, sampling, given.shape[-1]))
         shape = self._parts.decoder.shape
-        steps = frames + max(delays(shape.codebooks, shape.channels))
-        sampling = Sampling(request.guidance, request.temperature, request.top_k, request.top_p)
+        lag = max(delays(shape.codebooks, shape.channels))
+        longest = [max(piece.frames for piece in group.pieces) for group in groups]
+        steps = sum(self._span.steps(frames, given.shape[-1], lag) for frames in longest)
         done = 0
 
         def stepped() -> None:
             nonlocal done
             done += 1
-            progress(done, steps * len(request.prompts))
+            progress(done, steps)
 
-        # one at a time: sums differ in the last bit between batch sizes, and with them the music
-        for prompt, seed in zip(request.prompts, request.seeds, strict=True):
-            text, mask, against = self._conditions(prompt, request.negative)
-            with _threads(1 if shape.width < SMALL else None):
-                codes = decode(
-                    self._parts.decoder,
-                    text,
-                    mask,
-                    frames,
-                    (seed,),
-                    sampling,
-                    against=against,
-                    stepped=stepped,
+        for group in groups:
+            composed = compose(
+                self._parts.decoder,
+                group.pieces,
+                sampling,
+                self._span,
+                given,
+                columns=group.columns,
+                stepped=stepped,
+            )
+            sounds = [_Sound(self._parts.codec, shape.channels, piece) for piece in group.pieces]
+            left = [self._samples(request.lengths[number]) for number in group.numbers]
+            while (passed := self._next(composed)) is not None:
+                row, codes = passed
+                for block in sounds[row].push(codes):
+                    samples = np.ascontiguousarray(block[:, : left[row]])
+                    left[row] -= samples.shape[1]
+                    yield Chunk(group.numbers[row], Clip(samples, self.rate))
+
+    def joints(self, seconds: float) -> tuple[int, ...]:
+        """Frames of the codec at which the windows of a piece of that length meet."""
+        ends = [end for _, _, end in self._span.windows(self._frames(seconds), 0)]
+        return tuple(ends[:-1])
+
+    def _next(self, composed: Iterator[tuple[int, Tensor]]) -> tuple[int, Tensor] | None:
+        with _threads(1 if self._parts.decoder.shape.width < SMALL else None):
+            return next(composed, None)
+
+    def _samples(self, seconds: float) -> int:
+        return round(seconds * self.rate)
+
+    def _frames(self, seconds: float) -> int:
+        """Frames that last so long, the last one begun."""
+        return max(1, math.ceil(round(seconds * self._frame_rate, 6)))
+
+    def _check(self, request: GenerationRequest) -> None:
+        """Refuse what this model can't do."""
+        if request.seconds > self.max_seconds:
+            raise UsageError(
+                f"{self.name} makes pieces of up to {self.max_seconds:g} s, not "
+                f"{request.seconds:g}: lower --seconds"
+            )
+        if request.melody is not None and self._parts.melody is None:
+            raise UsageError(
+                f"{self.name} can't follow a melody: leave out --melody, or choose a model that "
+                "can, such as --model musicgen-melody"
+            )
+        if (beginning := request.beginning) is None:
+            return
+        if self._samples(beginning.seconds) < self.rate // self._frame_rate:
+            raise UsageError("--continue-from has too little sound to go on from; choose another")
+        if beginning.seconds >= min(request.lengths):
+            raise UsageError(
+                f"what to continue from is {beginning.seconds:.1f} s long already: --seconds is "
+                f"the length of the whole and has to be more, not {min(request.lengths):g}"
+            )
+
+    @torch.inference_mode()
+    def _given(self, request: GenerationRequest) -> Tensor:
+        """Codes of what the pieces begin with, (codebooks, frames); without it, of no frames."""
+        shape, device = self._parts.decoder.shape, self._parts.decoder.device
+        if request.beginning is None:
+            return torch.zeros(shape.codebooks, 0, dtype=torch.long, device=device)
+        begun = request.beginning.resampled(self.rate)
+        sides = begun.samples
+        if len(sides) != shape.channels:
+            sides = np.repeat(begun.mono().samples, shape.channels, 0)
+        audio = torch.from_numpy(sides.copy()).to(device)
+        codes = [encode(self._parts.codec, side) for side in audio]
+        return torch.stack(codes, 1).flatten(0, 1)
+
+    def _groups(
+        self, request: GenerationRequest, sampling: Sampling, given: int
+    ) -> Iterator[_Group]:
+        """Split a request: neighbours that can play together do."""
+        decoder = self._parts.decoder
+        pieces, kinds = [], []
+        for prompt, seed, seconds in zip(
+            request.prompts, request.seeds, request.lengths, strict=True
+        ):
+            read = self._conditions(prompt, request)
+            piece = Piece(read, self._frames(seconds), seed)
+            rows, columns = read(0).mask.shape
+            # as many as there may be: sums over fewer differ
+            columns = MAX_WORDS if decoder.attends_to_text else columns
+            windows = [begin for begin, _, _ in self._span.windows(piece.frames, given)]
+            pieces.append(piece)
+            kinds.append((windows, columns, rows))
+        begin = 0
+        for (_, columns, rows), alike in itertools.groupby(kinds):
+            grouping = self._grouping(2 if sampling.guides else 1, rows, columns)
+            with _threads(1 if decoder.shape.width < SMALL else None):
+                sizes = list(grouping.sizes(len(list(alike))))
+            for size in sizes:
+                yield _Group(
+                    range(begin, begin + size), tuple(pieces[begin : begin + size]), columns
                 )
-            yield self._clip(codes, round(request.seconds * self.rate))
+                begin += size
 
-    @torch.inference_mode()
-    def _conditions(
-        self, prompt: str, negative: str
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-        """Projected text and mask of a prompt, and of what to guide away from."""
-        parts = self._parts
-        texts = [prompt, negative] if negative.strip() else [prompt]
-        words = parts.tokenizer(
-            texts, padding=True, truncation=True, max_length=MAX_WORDS, return_tensors="pt"
-        ).to(parts.decoder.device)
-        states = parts.text_encoder(
-            input_ids=words["input_ids"], attention_mask=words["attention_mask"]
-        ).last_hidden_state
-        text, mask = parts.projection(states), words["attention_mask"]
-        return text[:1], mask[:1], (text[1:], mask[1:]) if len(texts) == 2 else None
+    def _grouping(self, rows: int, texts: int, columns: int) -> Grouping:
+        key = (rows, min(rows, texts), columns)
+        if key not in self._groupings:
+            self._groupings[key] = Grouping(
+                self._parts.decoder,
+                rows=rows,
+                texts=min(rows, texts),
+                columns=columns,
+                capacity=self._span.window + columns,
+            )
+        return self._groupings[key]
 
-    @torch.inference_mode()
-    def _clip(self, codes: Tensor, samples: int) -> Clip:
-        """Turn codes (1, codebooks, frames) into audio; a stereo model's alternate by channel."""
-        channels = self._parts.decoder.shape.channels
-        sides = [
-            self._parts.codec.decode(codes[None, :, side::channels], [None]).audio_values[0, 0]
-            for side in range(channels)
-        ]
-        audio = torch.stack(sides)[:, :samples].float().cpu().numpy()
-        return Clip(np.ascontiguousarray(audio), self.rate)
+    def _conditions(self, prompt: str, request: GenerationRequest) -> Callable[[int], Condition]:
+        """What is read of a prompt in a window, by its first frame."""
+        texts = self._reader.texts(prompt, request.negative)
+        if request.melody is None:
+            always = self._reader.condition(texts, None, 0.0)
+            return lambda frame: always
+        rate, melody = self._frame_rate, request.melody
+        return lambda frame: self._reader.condition(texts, melody, frame / rate)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +17,29 @@ class Sampling:
     temperature: float = 1.0
     top_k: int = 250
     top_p: float = 0.0
+    guidance_end: float | None = None
 
     @property
     def greedy(self) -> bool:
         """Whether the most likely token is always taken."""
         return self.top_k == 1
 
+    @property
+    def guides(self) -> bool:
+        """Whether there is anything to compute besides what follows the prompt."""
+        return self.guidance != 1 or self.guidance_end not in (None, 1)
 
-def guided(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
+    def schedule(self, frames: int, begin: int, steps: int) -> Tensor:
+        """Guidance at the steps from frame `begin` on, float32 (steps,).
+
+        A line from `guidance` at the first of a piece's frames to `guidance_end` at its last.
+        """
+        end = self.guidance if self.guidance_end is None else self.guidance_end
+        way = torch.arange(begin, begin + steps) / max(1, frames - 1)
+        return self.guidance + (end - self.guidance) * way.clamp(max=1)
+
+
+def guided(conditional: Tensor, unconditional: Tensor, guidance: float | Tensor) -> Tensor:
     """Classifier-free guidance (Ho and Salimans 2022): move away from the unconditional logits."""
     return unconditional + guidance * (conditional - unconditional)
 
@@ -39,6 +55,7 @@ def truncated(logits: Tensor, sampling: Sampling) -> Tensor:
         share = ordered.softmax(-1)
         # a token stays while those before it have not reached the share
         beyond = share.cumsum(-1) - share >= sampling.top_p
+        beyond[..., 0] = False  # also where float32 can't tell the sum wanted from 0
         logits = logits.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
     return logits
 
@@ -61,9 +78,7 @@ class Draws:
 
     BLOCK = 64
 
-    def __init__(
-        self, seeds: tuple[int, ...], shape: tuple[int, int], device: torch.device
-    ) -> None:
+    def __init__(self, seeds: Iterable[int], shape: tuple[int, int], device: torch.device) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._shape, self._device = shape, device
         self._left: list[Tensor] = []
@@ -84,9 +99,12 @@ class Draws:
         return self._left.pop()
 
 
-def draw(logits: Tensor, sampling: Sampling, draws: Draws) -> Tensor:
-    """Draw a token for each codebook from logits (pieces, codebooks, tokens)."""
-    noise = draws.step()
+def draw(logits: Tensor, sampling: Sampling, noise: Tensor | None) -> Tensor:
+    """Draw a token for each codebook from logits (pieces, codebooks, tokens).
+
+    The noise, of the same shape, comes from `Draws`; greedy decoding needs none.
+    """
     if sampling.greedy:
         return logits.argmax(-1)
+    assert noise is not None
     return (truncated(logits, sampling) + noise).argmax(-1)

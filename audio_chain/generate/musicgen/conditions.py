@@ -1,0 +1,68 @@
+"""From prompts and melodies to what the decoder reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from audio_chain.clip import Clip
+from audio_chain.generate.musicgen.checkpoint import Parts
+from audio_chain.generate.musicgen.decoding import Condition
+
+MAX_WORDS: Final = 64
+"""Tokens of a prompt that are read; the nano model has seen no longer ones."""
+
+
+class Reader:
+    """Reads the prompts of a model.
+
+    Parameters
+    ----------
+    parts : Parts
+        The model.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @torch.inference_mode()
+    def texts(self, prompt: str, negative: str = "") -> tuple[Tensor, Tensor]:
+        """Read a prompt, and what to guide away from if there is such a text.
+
+        Returns
+        -------
+        tuple of Tensor
+            States, projected to the decoder's width (1 or 2, words, width), those of padding
+            zero; and a mask (1 or 2, words), true where there is a word.
+        """
+        parts = self._parts
+        texts = [prompt, negative] if negative.strip() else [prompt]
+        words = parts.tokenizer(
+            texts, padding=True, truncation=True, max_length=MAX_WORDS, return_tensors="pt"
+        ).to(parts.decoder.device)
+        mask = words["attention_mask"]
+        states = parts.text_encoder(
+            input_ids=words["input_ids"], attention_mask=mask
+        ).last_hidden_state
+        return parts.projection(states) * mask[..., None], mask.bool()
+
+    @torch.inference_mode()
+    def condition(
+        self, texts: tuple[Tensor, Tensor], melody: Clip | None, begin_s: float
+    ) -> Condition:
+        """What is read of a prompt's texts, and of a melody from `begin_s` on.
+
+        A melody model reads both in front of the codes, and guides away from no melody and the
+        negative text or none; other models read the texts only.
+        """
+        states, mask = texts
+        reader = self._parts.melody
+        if reader is None:
+            return Condition(states, mask)
+        if len(states) == 1:
+            states = torch.cat([states, torch.zeros_like(states)])
+        tunes = torch.stack([reader(melody, begin_s), reader(None)])
+        prefix = torch.cat([tunes, states], 1)
+        return Condition(prefix, torch.ones(prefix.shape[:2], dtype=torch.bool))
