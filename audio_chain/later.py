@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+THREAD: Final = "audio-chain-later"
+"""Name of the threads."""
 
 
 class Later(Generic[T]):
@@ -28,7 +31,9 @@ class Later(Generic[T]):
         if self._future is None:
             self._future = Future()
             # a daemon: a program that is interrupted doesn't wait for a model to load
-            threading.Thread(target=self._fill, args=(self._future,), daemon=True).start()
+            threading.Thread(
+                target=self._fill, args=(self._future,), name=THREAD, daemon=True
+            ).start()
         return self._future
 
     def get(self) -> T:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from audio_chain.later import THREAD
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two on busy cores are far slower
 os.environ.setdefault("TQDM_DISABLE", "1")  # as the program does before it imports anything
@@ -42,3 +46,12 @@ def memo_run(chain: Chain, memos: dict[str, Path], tmp_path_factory: pytest.Temp
 
     request = MemoRequest(memo=memos["rainy-evening"], seconds=2.0, seed=7)
     return chain.run(request, folder=tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(autouse=True)
+def nothing_loads_on() -> Iterator[None]:
+    """Wait for models that a failed run was loading ahead: see `audio_chain.building`."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join()

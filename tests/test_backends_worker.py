@@ -200,7 +200,7 @@ def test_a_worker_killed_between_calls_is_replaced(worker: Worker) -> None:
     first = pid_of(worker)
     assert worker._running is not None
     worker._running.process.kill()
-    assert gone(first)
+    worker._running.process.wait(5)
     assert pid_of(worker) != first
 
 

@@ -349,3 +349,23 @@ def test_public_names() -> None:
     assert dir(audio_chain) == sorted(audio_chain.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         _ = audio_chain.Nothing
+
+
+def test_models_that_load_at_once_leave_pytorch_as_it_was() -> None:
+    import torch
+
+    from audio_chain.generate import load_generator
+    from audio_chain.models import CATALOGUE
+    from audio_chain.rewrite import load_rewriter
+
+    made = [
+        Later(lambda: load_rewriter(CATALOGUE["smollm2-135m-rewriter"])),
+        Later(lambda: load_rewriter(CATALOGUE["smollm2-135m-rewriter"])),
+        Later(lambda: load_generator(CATALOGUE["musicgen-nano"])),
+    ]
+    for later in made:
+        later.begin()
+    for later in made:
+        later.get()
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.empty(0).device.type == "cpu"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from audio_chain.building import BUILDING
 from audio_chain.errors import UsageError
 from audio_chain.progress import Progress, silent
 
@@ -228,4 +229,5 @@ def load_generator(
             f"{card.name}: generating with {card.family} models is not possible yet; "
             f"choose a --model of one of these families: {known}"
         )
-    return load(card, device, offline, progress)
+    with BUILDING:
+        return load(card, device, offline, progress)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from audio_chain import weights
 from audio_chain.brief import Brief
+from audio_chain.building import BUILDING
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.models import ModelCard, resolve
 from audio_chain.progress import Progress, silent
@@ -90,8 +91,9 @@ def load_rewriter(
     from audio_chain.rewrite.transformers_llm import load
 
     tuned = card.family == "lora-adapter"
-    where = model_folder(card, offline=offline, progress=progress)
-    return load(card.name, where, "tuned" if tuned else "few-shot", device)
+    with BUILDING:
+        where = model_folder(card, offline=offline, progress=progress)
+        return load(card.name, where, "tuned" if tuned else "few-shot", device)
 
 
 def model_folder(card: ModelCard, *, offline: bool = False, progress: Progress = silent) -> Path:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from audio_chain import models
+from audio_chain.building import BUILDING
 from audio_chain.clip import Clip
 from audio_chain.nano.clap import ClapNanoModel
 
@@ -92,8 +93,9 @@ def load_listener() -> Listener:
     from transformers import AutoModel, AutoTokenizer
 
     folders = models.folders(models.CATALOGUE["clap-nano"])
-    return Listener(
-        ClapNanoModel.from_pretrained(folders["clap-nano"], dtype=torch.float32),
-        AutoTokenizer.from_pretrained(folders["minilm"]),
-        AutoModel.from_pretrained(folders["minilm"], dtype=torch.float32),
-    )
+    with BUILDING:
+        return Listener(
+            ClapNanoModel.from_pretrained(folders["clap-nano"], dtype=torch.float32),
+            AutoTokenizer.from_pretrained(folders["minilm"]),
+            AutoModel.from_pretrained(folders["minilm"], dtype=torch.float32),
+        )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from audio_chain import models, weights
+from audio_chain.building import BUILDING
 from audio_chain.devices import pick
 from audio_chain.errors import UsageError
 from audio_chain.files import shown
@@ -76,7 +77,15 @@ def load_embedder(
     EmbeddingError
         They are of another model, or broken.
     """
-    chosen = pick(device)
+    with BUILDING:
+        embedder = _opened(name, pick(device), offline, progress)
+    if isinstance(embedder, TextEmbedder):
+        check_texts_differ(embedder)
+    return embedder
+
+
+def _opened(name: str, chosen: str, offline: bool, progress: Progress) -> Embedder:
+    """The embedder of a name or a folder."""
     folder = Path(name).expanduser()
     card = models.CATALOGUE.get(name) or next(
         (card for card in models.CATALOGUE.values() if name in card.aliases), None
@@ -86,22 +95,18 @@ def load_embedder(
             raise UsageError(f"{name} can't embed sound; {_choices()}")
         folders = models.folders(card, offline=offline, progress=progress)
         title = next(iter(set(NAMES) & {card.name, *card.aliases}), card.name)
-        embedder = _load(title, card.family, _revision(card, folders[card.name]), folders, chosen)
-    elif folder.is_dir():
+        return _load(title, card.family, _revision(card, folders[card.name]), folders, chosen)
+    if folder.is_dir():
         family = _family(folder)
         needs = models.CATALOGUE["clap-nano"].needs if family == "clap-nano" else ()
         folders = {
             need: models.folders(models.CATALOGUE[need], offline=offline, progress=progress)[need]
             for need in needs
         }
-        embedder = _load(family, family, _content_hash(folder), {**folders, family: folder}, chosen)
-    elif name == "vggish":
+        return _load(family, family, _content_hash(folder), {**folders, family: folder}, chosen)
+    if name == "vggish":
         raise EmbeddingError(_VGGISH)
-    else:
-        raise UsageError(f"there is no embedder or folder {shown(name)}; {_choices()}")
-    if isinstance(embedder, TextEmbedder):
-        check_texts_differ(embedder)
-    return embedder
+    raise UsageError(f"there is no embedder or folder {shown(name)}; {_choices()}")
 
 
 def load_text_embedder(
