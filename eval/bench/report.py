@@ -15,7 +15,7 @@ from eval.embedders import Embedder
 
 INTERVALS: Final = (
     "95 %: percentile bootstrap over clips for CLAP score and instruments, Wilson's for other "
-    "shares; FAD +- 1.96 standard deviations of a bootstrap over files; KAD by the jackknife"
+    "shares; FAD by the jackknife that leaves out a quarter of the files; KAD by the jackknife"
 )
 
 
