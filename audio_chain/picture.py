@@ -127,7 +127,7 @@ def _draw_axes(pen: ImageDraw, clip: Clip) -> None:
         label(_LEFT - 14, y, shown, "rm")
     label(_LEFT - 14, _MEL_TOP - 24, "Hz", "rm")
 
-    step = _tick_seconds(clip.seconds)
+    step = tick_seconds(clip.seconds)
     for tick in range(int(clip.seconds / step + 1e-6) + 1):
         x = _LEFT + (_RIGHT - _LEFT - 1) * tick * step / max(clip.seconds, 1e-9)
         pen.line([(x, _MEL_BOTTOM), (x, _MEL_BOTTOM + 8)], fill=_TEXT)
@@ -144,8 +144,8 @@ def _draw_axes(pen: ImageDraw, clip: Clip) -> None:
         pen.rectangle([_LEFT - 1, top - 1, _RIGHT, bottom], outline=_FRAME)
 
 
-def _tick_seconds(seconds: float) -> float:
-    """A round distance between ticks that gives at most eleven of them."""
-    least = max(seconds, 1e-3) / 10.0
+def tick_seconds(seconds: float, most: int = 11) -> float:
+    """A round distance between ticks that gives at most so many of them."""
+    least = max(seconds, 1e-3) / (most - 1)
     power = 10.0 ** math.floor(math.log10(least))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))

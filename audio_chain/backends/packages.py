@@ -14,15 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from audio_chain.backends.worker import BackendError
+from audio_chain.weights.wheels import UNREACHABLE
 
 _POLL_S: Final = 0.5
 _GRACE_S: Final = 5.0
-_UNREACHABLE: Final = re.compile(
-    r"Connection to \S+ timed out|Connection refused|Network is unreachable|No route to host|"
-    r"Name or service not known|Temporary failure in name resolution|nodename nor servname|"
-    r"getaddrinfo failed|Cannot connect to proxy|Read timed out|Connection reset|"
-    r"CERTIFICATE_VERIFY_FAILED|[45]\d\d (?:Client|Server) Error"
-)
 
 
 def need_pip() -> None:
@@ -116,7 +111,7 @@ def _reason(said: str) -> str:
             "no space left; free some, or set AUDIO_CHAIN_CACHE to a folder on a larger disk "
             "(and PIP_CACHE_DIR, for what pip keeps)"
         )
-    if found := _UNREACHABLE.search(said):
+    if found := UNREACHABLE.search(said):
         return (
             f"pip cannot reach its package index ({found[0]}); check the network and "
             "`pip config list`, then try again"

