@@ -128,6 +128,24 @@ def test_validation_is_neither_trained_on_nor_held_out(all_memos: list[Memo]) ->
     assert split(all_memos, Recipe(seed=5)) == (learning, validation)
 
 
+def test_validation_memos_stay_the_same_when_memos_are_added(all_memos: list[Memo]) -> None:
+    more = Memo(**{**vars(training(all_memos)[0]), "id": "a000"})
+    _, validation = split(all_memos, Recipe(validation=104))
+    assert split([more, *all_memos], Recipe(validation=104))[1] == validation
+    assert {memo.genre[0] for memo in validation} == set(GENRES)
+    with pytest.raises(MemoError, match="105 validation memos asked for"):
+        split(all_memos, Recipe(validation=105))
+
+
+def test_an_instrument_asked_for_alone_is_answered_alone(all_memos: list[Memo]) -> None:
+    solos = [memo for memo in all_memos if "solo" in memo.description.lower()]
+    alone = [memo for memo in solos if memo.named and len(memo.instruments) == 1]
+    assert len(alone) >= 70
+    assert len({memo.instruments for memo in alone}) >= 30
+    for memo in alone:
+        assert memo.named == memo.instruments
+
+
 def test_epochs_are_repeatable_and_valid(all_memos: list[Memo]) -> None:
     learning, _ = split(all_memos, Recipe())
     recipe = Recipe(composed=50)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from training.rewriter.augment import vary
 from training.rewriter.compose import Composer
-from training.rewriter.data import Memo, training
+from training.rewriter.data import MEMOS, Memo, MemoError, training
 from training.rewriter.targets import Example
+
+VALIDATION: Final = MEMOS / "validation.txt"
+"""Ids of memos to stop by, never trained on: an adapter that goes on must not have seen them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,22 @@ def epoch_examples(memos: Sequence[Memo], recipe: Recipe, epoch: int) -> list[Ex
 
 
 def split(memos: Sequence[Memo], recipe: Recipe) -> tuple[list[Memo], list[Memo]]:
-    """Training and validation memos, from what may be trained on; the same for every seed."""
-    pool = sorted(training(memos), key=lambda memo: memo.id)
-    random.Random(0).shuffle(pool)
-    return pool[recipe.validation :], pool[: recipe.validation]
+    """Training and validation memos, from what may be trained on; the same for every seed.
+
+    The first ``recipe.validation`` of `VALIDATION` are put aside: more memos don't change which.
+
+    Raises
+    ------
+    MemoError
+        If the list or the memos have fewer of them.
+    """
+    listed = VALIDATION.read_text(encoding="utf-8").split()
+    known = {memo.id: memo for memo in training(memos)}
+    aside = [known[name] for name in listed[: recipe.validation] if name in known]
+    if len(aside) < recipe.validation:
+        raise MemoError(
+            f"{recipe.validation} validation memos asked for, but of the {len(listed)} in "
+            f"{VALIDATION.name} {len(aside)} are here; --validation 0 trains on all memos"
+        )
+    learning = [memo for memo in known.values() if memo not in aside]
+    return learning, aside
