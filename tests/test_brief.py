@@ -94,6 +94,16 @@ def test_nano_prompt_is_a_caption_of_the_factory() -> None:
     )
 
 
+def test_nano_is_told_that_one_instrument_plays_alone() -> None:
+    cello = dataclasses.replace(SAD_PIANO, genre="ambient", instruments=("cello",))
+    assert (
+        render(cello, "musicgen-nano")
+        == "A slow, melancholic solo cello piece in an ambient style at 70 bpm in A minor."
+    )
+    drums = dataclasses.replace(cello, instruments=("drums",))
+    assert "solo" not in render(drums, "musicgen-nano")
+
+
 def test_prompts_of_the_large_families() -> None:
     assert render(SAD_PIANO, "musicgen") == (
         "A slow, melancholic classical piano piece featuring piano. Slow sad piano. "

@@ -48,8 +48,17 @@ def negative(brief: Brief) -> str:
 
 def _nano(brief: Brief) -> str:
     """Facts only, in the words and the order of the captions it was trained on."""
-    text = f"{_headline(brief)} with {_join(brief.instruments)}{_pace(brief, 'at {} bpm')}"
-    return f"{_capital(text)}."
+    text = f"{_headline(brief)} with {_join(brief.instruments)}"
+    if _is_solo(brief):
+        piece = f"solo {brief.instruments[0]} piece"
+        text = f"{_article(_adjectives(brief))} {piece} in {_article(brief.genre)} style"
+    return f"{_capital(text)}{_pace(brief, 'at {} bpm')}."
+
+
+def _is_solo(brief: Brief) -> bool:
+    """Whether to say that one instrument plays, unless the genre's name already does."""
+    first, *others = brief.instruments
+    return not others and first != "drums" and first.split()[-1] not in brief.genre
 
 
 def _musicgen(brief: Brief) -> str:
@@ -86,10 +95,17 @@ FAMILIES: Final = tuple(_RENDERERS)
 
 def _headline(brief: Brief) -> str:
     """``a slow, sad waltz``: a tempo word, a mood word, and what it is."""
-    tempo = "mid-tempo" if brief.tempo == "moderate" else brief.tempo
     noun = brief.genre if brief.genre.endswith(_NOUNS) else f"{brief.genre} piece"
-    article = "an" if tempo[0] in "aeiou" else "a"
-    return f"{article} {tempo}, {brief.mood} {noun}"
+    return f"{_article(_adjectives(brief))} {noun}"
+
+
+def _adjectives(brief: Brief) -> str:
+    tempo = "mid-tempo" if brief.tempo == "moderate" else brief.tempo
+    return f"{tempo}, {brief.mood}"
+
+
+def _article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def _pace(brief: Brief, bpm: str, separator: str = " ") -> str:
