@@ -23,6 +23,7 @@ FORMAT: Final = 1
 PACKAGES: Final = (
     "torch",
     "transformers",
+    "diffusers",
     "tokenizers",
     "safetensors",
     "ctranslate2",

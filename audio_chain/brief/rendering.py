@@ -19,9 +19,9 @@ def render(brief: Brief, family: str) -> str:
     ----------
     brief : Brief
     family : str
-        ``musicgen-nano`` (a caption of the data factory), ``musicgen`` or ``audiocraft`` (a
-        description as in MusicCaps, Agostinelli et al. 2023), ``stable-audio`` or
-        ``stable-audio-tools`` (tags).
+        ``musicgen-nano`` or ``stable-audio-nano`` (a caption of the data factory), ``musicgen``
+        or ``audiocraft`` (a description as in MusicCaps, Agostinelli et al. 2023),
+        ``stable-audio`` or ``stable-audio-tools`` (tags).
 
     Returns
     -------
@@ -85,6 +85,7 @@ def _stable_audio(brief: Brief) -> str:
 _RENDERERS: Final[dict[str, Callable[[Brief], str]]] = {
     "musicgen-nano": _nano,
     "musicgen": _musicgen,
+    "stable-audio-nano": _nano,
     "stable-audio": _stable_audio,
     "audiocraft": _musicgen,
     "stable-audio-tools": _stable_audio,

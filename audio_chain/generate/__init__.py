@@ -28,9 +28,9 @@ class GenerationRequest:
         Length of every piece, above 0; with `lengths`, of the longest.
     seeds : tuple of int
         One a piece. A piece depends on its own seed and prompt, not on the others.
-    guidance : float
+    guidance : float, optional
         Weight of the prompt against no prompt (Ho and Salimans 2022), at least 0; at 1 the prompt
-        is followed without being exaggerated, at 0 it is ignored.
+        is followed without being exaggerated, at 0 it is ignored. Default: the model's own.
     temperature : float
         Divides the logits, above 0.
     top_k : int
@@ -47,6 +47,17 @@ class GenerationRequest:
         What every piece begins with; its length is a part of theirs.
     melody : Clip, optional
         What every piece follows the melody of, repeated where it is shorter.
+    steps : int, optional
+        Of a diffusion, at least 1. Default: the model's own.
+    sampler : str, optional
+        Of a diffusion. Default: the model's own.
+    source : Clip, optional
+        What every piece is a variation of, or differs from in a part.
+    strength : float, optional
+        How far a variation may go from `source`, above 0: it begins with so much noise, and at 1
+        there is nothing else.
+    inpaint : tuple of float, optional
+        Beginning and end of the part of `source` that is made anew, in seconds; the rest stays.
 
     Raises
     ------
@@ -57,7 +68,7 @@ class GenerationRequest:
     prompts: tuple[str, ...]
     seconds: float
     seeds: tuple[int, ...]
-    guidance: float = 3.0
+    guidance: float | None = None
     temperature: float = 1.0
     top_k: int = 250
     top_p: float = 0.0
@@ -66,17 +77,22 @@ class GenerationRequest:
     lengths: tuple[float, ...] = ()
     beginning: Clip | None = None
     melody: Clip | None = None
+    steps: int | None = None
+    sampler: str | None = None
+    source: Clip | None = None
+    strength: float | None = None
+    inpaint: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.lengths:
             object.__setattr__(self, "lengths", (self.seconds,) * len(self.prompts))
-        end = self.guidance if self.guidance_end is None else self.guidance_end
+        guidances = [g for g in (self.guidance, self.guidance_end) if g is not None]
+        begin, end = (0.0, self.seconds) if self.inpaint is None else self.inpaint
         checks = {
             "a prompt": bool(self.prompts) and all(prompt.strip() for prompt in self.prompts),
             "one seed for each prompt": len(self.seeds) == len(self.prompts),
             "seconds above 0": math.isfinite(self.seconds) and self.seconds > 0,
-            "guidance of at least 0": math.isfinite(self.guidance) and self.guidance >= 0,
-            "a guidance at the end of at least 0": math.isfinite(end) and end >= 0,
+            "guidance of at least 0": all(math.isfinite(g) and g >= 0 for g in guidances),
             "one length for each prompt": len(self.lengths) == len(self.prompts),
             "lengths above 0 and up to its seconds": all(
                 0 < length <= self.seconds for length in self.lengths
@@ -85,6 +101,17 @@ class GenerationRequest:
             "a temperature above 0": math.isfinite(self.temperature) and self.temperature > 0,
             "top-k of at least 0": self.top_k >= 0,
             "top-p from 0 to 1": 0 <= self.top_p <= 1,
+            "at least one step": self.steps is None or self.steps >= 1,
+            "a strength above 0 and up to 1": self.strength is None or 0 < self.strength <= 1,
+            "a part to inpaint that begins before it ends, inside every piece": (
+                0 <= begin < end and (self.inpaint is None or end <= min(self.lengths))
+            ),
+            "something to vary where there is a strength or a part to inpaint": (
+                self.source is not None or (self.strength is None and self.inpaint is None)
+            ),
+            "either something to vary or something to continue": (
+                self.source is None or self.beginning is None
+            ),
         }
         for wanted, met in checks.items():
             if not met:
@@ -173,6 +200,12 @@ def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -
     return load_musicgen(card, device=device, offline=offline, progress=progress)
 
 
+def _stable_audio(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
+    from audio_chain.generate.stable_audio import load_stable_audio
+
+    return load_stable_audio(card, device=device, offline=offline, progress=progress)
+
+
 def _audiocraft(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
     from audio_chain.generate.audiocraft import load_audiocraft
 
@@ -190,6 +223,8 @@ def _stable_audio_tools(
 _FAMILIES: Final[Mapping[str, Callable[[ModelCard, str, bool, Progress], Generator]]] = {
     "musicgen": _musicgen,
     "musicgen-nano": _musicgen,
+    "stable-audio": _stable_audio,
+    "stable-audio-nano": _stable_audio,
     "audiocraft": _audiocraft,
     "stable-audio-tools": _stable_audio_tools,
 }

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from audio_chain.generate import GenerationRequest
     from audio_chain.models import ModelCard
 
+GUIDANCE: Final = 3.0
+"""Where a request has none of its own, and the model no better one."""
+
 LOADING_PATIENCE_S: Final = 3600.0
 """Seconds that loading may take without a word: a first download has no steps to report."""
 
@@ -85,7 +88,8 @@ def sampling_of(request: GenerationRequest) -> dict[str, Any]:
     settings = {name: getattr(request, name) for name in names}
     defaults = type(request).__dataclass_fields__
     chosen = [name for name in names if settings[name] != defaults[name].default]
-    return {**settings, "chosen": chosen}
+    guidance = GUIDANCE if request.guidance is None else request.guidance
+    return {**settings, "guidance": guidance, "chosen": chosen}
 
 
 def load_worked(

@@ -35,8 +35,9 @@ class ModelCard:
     family : str
         Which code runs it: ``ctranslate2-whisper``, ``transformers-whisper``, ``causal-lm``
         (a transformers folder or a GGUF file), ``lora-adapter`` (on the one model in `needs`),
-        ``chat-server``, ``musicgen-nano``, ``musicgen``, ``stable-audio``, ``sentence-encoder``,
-        ``clap-nano``, ``spectral-codec``, ``laion-clap``, ``encodec``, ``mert``, ``panns``.
+        ``chat-server``, ``musicgen-nano``, ``musicgen``, ``stable-audio-nano``,
+        ``stable-audio``, ``sentence-encoder``, ``clap-nano``, ``spectral-codec``,
+        ``laion-clap``, ``encodec``, ``mert``, ``panns``.
     title : str
         For people.
     parameters : int

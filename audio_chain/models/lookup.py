@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -191,7 +192,7 @@ def _look_into(path: Path, stage: Stage) -> tuple[Stage, str]:
     if (path / "model.bin").is_file() and any(path.glob("vocabulary.*")):
         return "transcribe", "ctranslate2-whisper"
     if (path / "model_index.json").is_file():
-        return "generate", "stable-audio"
+        return "generate", _diffusion_family(_read_json(path / "model_index.json"))
     if (path / "adapter_config.json").is_file():
         return "rewrite", "lora-adapter"
     if (path / "config.json").is_file():
@@ -203,6 +204,12 @@ def _look_into(path: Path, stage: Stage) -> tuple[Stage, str]:
         f"{path} holds no {stage} model: there is no config.json, model_index.json, model.bin "
         "or *.gguf in it"
     )
+
+
+def _diffusion_family(index: Mapping[str, Any]) -> str:
+    """Tell from a pipeline's index whether it shares its text encoder with our own models."""
+    shares = index.get("text_encoder") == ["audio_chain", "MiniLM"]
+    return "stable-audio-nano" if shares else "stable-audio"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from audio_chain.generate import GenerationRequest
     from audio_chain.models import ModelCard
 
+GUIDANCE: Final = 3.0
+"""Where a request has none of its own; as in MusicGen's paper."""
+
 SMALL: Final = 512
 """Decoders narrower than this run on one CPU thread: handing out work costs more than it saves."""
 
@@ -112,7 +115,7 @@ class MusicgenGenerator:
         self._check(request)
         given = self._given(request)
         sampling = Sampling(
-            guidance=request.guidance,
+            guidance=GUIDANCE if request.guidance is None else request.guidance,
             temperature=request.temperature,
             top_k=request.top_k,
             top_p=request.top_p,
