@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -15,20 +16,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from training_records import record
 from transformers import MusicgenForCausalLM
 
 from audio_chain import models
-from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape, State
-from audio_chain.generate.musicgen.decoding import decode
-from audio_chain.generate.musicgen.delay import delays, undelayed
-from audio_chain.generate.musicgen.sampling import Sampling
+from audio_chain.generate.musicgen.checkpoint import load_parts
+from audio_chain.generate.musicgen.conditions import Reader
 from audio_chain.nano.clap import ClapNanoConfig
 from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
 from audio_chain.vocabulary import GENRES, INSTRUMENTS
-from training import checkpoint, clap, codec, codes, musicgen
+from training import checkpoint, clap, codec, codes, decoder, export, musicgen
 from training.journal import Journal
 from training.shards import read_shard, write_shard
 
+CPU = torch.device("cpu")
 RATE = 32_000
 SECONDS = 2
 TINY_CODEC = {
@@ -48,12 +49,13 @@ def write_noise(folder: Path, pieces: int, seed: int) -> None:
     tones = np.sin(2 * np.pi * rng.uniform(100, 2000, (pieces, 1)) * time)
     audio = 6000 * tones + 3000 * rng.standard_normal(tones.shape)
     np.save(folder / "00000.npy", audio.astype(np.int16))
+    names = [str(name) for name in rng.choice(INSTRUMENTS, 2 * pieces, replace=False)]
     records = [
-        {
-            "genre": str(rng.choice(GENRES)),
-            "instruments": [str(name) for name in rng.choice(INSTRUMENTS, 2, replace=False)],
-            "captions": [f"a {word} number {rng.integers(100)}" for word in ("sad", "fast")],
-        }
+        record(
+            genre=str(rng.choice(GENRES)),
+            instruments=[names.pop(), names.pop()],
+            captions=[f"a {word} number {rng.integers(100)}" for word in ("sad", "fast")],
+        )
         for _ in range(pieces)
     ]
     (folder / "00000.json").write_text(json.dumps(records))
@@ -167,7 +169,7 @@ def test_musicgen_training_resumes(
 ) -> None:
     torch.manual_seed(0)
     SpectralCodecModel(SpectralCodecConfig(**TINY_CODEC)).save_pretrained(tmp_path / "codec")
-    full = musicgen.decoder_config
+    full = decoder.decoder_config
 
     def tiny(size: int, books: int) -> object:
         config = full(size, books)
@@ -184,10 +186,27 @@ def test_musicgen_training_resumes(
     arguments = ["--codes", str(tmp_path / "train"), "--held-out", str(tmp_path / "held-out")]
     arguments += ["--batch", "2", "--held-out-shards", "1", "--text", sentences]
     assert_resumes(start, tmp_path, musicgen, *arguments)
-    decoder = MusicgenForCausalLM.from_pretrained(tmp_path / "cut" / "decoder")
-    assert decoder.config.num_codebooks == 4
+    trained = MusicgenForCausalLM.from_pretrained(tmp_path / "cut" / "decoder")
+    assert trained.config.num_codebooks == 4
     projection = load_file(tmp_path / "cut" / "projection.safetensors")
     assert projection["enc_to_dec_proj.weight"].shape == (20, 384)
+
+    # exported, it is what a further training starts from, and what the product plays
+    monkeypatch.setattr(export, "WEIGHTS", tmp_path / "weights")
+    folder = export.export("musicgen", tmp_path / "cut")
+    begun = start(musicgen, tmp_path / "more", *arguments, "--go-on", str(folder), "--peak=0")
+    before = load_file(tmp_path / "cut" / "state.safetensors")
+    weights = [name for name in before if name.startswith("module.")]
+    for name in weights:
+        assert torch.equal(begun[name], before[name].half().float())
+    with pytest.raises(SystemExit, match="doesn't hold an exported decoder"):
+        start(musicgen, tmp_path / "none", *arguments, "--go-on", str(tmp_path / "codec"))
+    parts = load_parts(folder, Path(sentences), tmp_path / "codec", CPU, torch.float32)
+    read = Reader(parts)
+    apart, together = read.texts("jazz at 1 2 5 bpm"), read.texts("jazz at 125 bpm")
+    assert torch.equal(apart[0], together[0])
+    unmarked = Reader(replace(parts, digit_by_digit=False))
+    assert unmarked.texts("jazz at 125 bpm")[0].shape[1] == apart[0].shape[1] - 2
 
 
 def test_clap_training_resumes(
@@ -310,34 +329,3 @@ def test_signal_to_noise_of_known_noise(ratio: float) -> None:
     noise = torch.cos(2 * torch.pi * 10 * time) * 10 ** (-ratio / 20)
     measured = codec.signal_to_noise(signal[None], (signal + noise)[None])
     assert measured.item() == pytest.approx(ratio, abs=1e-3)
-
-
-def test_training_delays_as_decoding_undelays() -> None:
-    codes = torch.randint(50, (3, 4, 7))
-    delayed = musicgen.delayed(codes, 50)
-    assert torch.equal(undelayed(delayed[..., 1:], delays(4, 1)), codes)
-    assert (delayed == 50).sum() == delayed.numel() - codes.numel()
-
-
-class Recorded(Decoder):
-    """A decoder that keeps the columns it reads."""
-
-    read: list[Tensor]
-
-    def step(self, tokens: Tensor, state: State) -> Tensor:
-        self.read.append(tokens)
-        return super().step(tokens, state)
-
-
-def test_the_decoder_reads_what_it_was_trained_on() -> None:
-    """The columns fed while decoding are the training input of the codes that come out."""
-    config = musicgen.decoder_config(30, 4)
-    config.hidden_size, config.num_hidden_layers = 20, 1
-    config.num_attention_heads, config.ffn_dim = 2, 24
-    torch.manual_seed(0)
-    decoder = Recorded(DecoderShape.of(config), MusicgenForCausalLM(config).state_dict())
-    decoder.read = []
-    text, mask = torch.randn(1, 2, 20), torch.ones(1, 2, dtype=torch.long)
-    codes = decode(decoder, text, mask, 9, (3,), Sampling(guidance=1.0))
-    expected = musicgen.delayed(codes, 30)[..., :-1]  # 30: the token that stands for no code
-    assert torch.equal(torch.stack(decoder.read, -1), expected)

@@ -13,7 +13,13 @@ from training.__main__ import STAGES, WEIGHTS, commands, run
 
 def options(work: Path, *only: str) -> argparse.Namespace:
     return argparse.Namespace(
-        work=work, only=list(only), minutes=3.0, shards=7, text=Path("minilm"), base=Path("m.gguf")
+        work=work,
+        only=list(only),
+        minutes=3.0,
+        shards=7,
+        text=Path("minilm"),
+        base=Path("m.gguf"),
+        go_on=False,
     )
 
 
@@ -34,6 +40,14 @@ def test_the_decoder_alone_takes_the_shipped_codec(tmp_path: Path) -> None:
     assert set(plan) == {"held-out", "train", "held-out-codes", "codes", "musicgen"}
     assert str(WEIGHTS / "spectral-codec-nano") in plan["codes"][0]
     assert "--compile" not in plan["musicgen"][0]
+
+
+def test_the_decoder_goes_on_from_the_shipped_one_if_asked(tmp_path: Path) -> None:
+    asked = options(tmp_path, "musicgen")
+    assert "--go-on" not in commands(asked, gpus=0)["musicgen"][0]
+    asked.go_on = True
+    arguments = commands(asked, gpus=0)["musicgen"][0]
+    assert arguments[arguments.index("--go-on") + 1] == str(WEIGHTS / "musicgen-nano")
 
 
 def test_the_rewriter_needs_no_audio(tmp_path: Path) -> None:

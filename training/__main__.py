@@ -30,6 +30,9 @@ HELD_OUT_SHARDS: Final = "2"
 KEPT: Final = 100
 """Shards whose audio the codec and the listener learn from; of the others only codes stay."""
 
+GOING_ON: Final = 6e-4
+"""Highest learning rate of a decoder that has learned already: half of a new one's."""
+
 
 def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str], int]]:
     """Arguments for ``python -m``, and which GPU, of each stage that is wanted."""
@@ -49,6 +52,8 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     }
     taught = ["--codes", coding["train"][0], "--held-out", coding["held"][0], *words]
     taught += ["--shards", str(min(options.shards, KEPT)), "--minutes", str(options.minutes)]
+    if options.go_on:
+        taught += ["--go-on", str(WEIGHTS / "musicgen-nano"), "--peak", str(GOING_ON)]
     adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
     plan: dict[str, tuple[list[str], int]] = {
         "held-out": (["training.shards", str(held), *held_out], 0),
@@ -106,6 +111,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder for data, checkpoints and logs")
     parser.add_argument("--only", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--minutes", type=float, default=25, help="when the decoder is to be done")
+    parser.add_argument("--go-on", action="store_true", help="start from the shipped decoder")
     parser.add_argument("--shards", type=int, default=1600, help="of 200 pieces to train on")
     parser.add_argument("--text", type=Path, help="sentence encoder; by default the catalogue's")
     parser.add_argument("--base", type=Path, help="GGUF of the rewriter's base model; likewise")

@@ -3,8 +3,8 @@
     python -m training.codes FOLDER --data SHARDS --shards N --codec MODEL --text MODEL [--keep K]
 
 A shard of codes is ``NNNNN.safetensors``: the codec's ``codes``, int16 (pieces, books, frames), and
-``words``, the pieces' captions as token ids, int16 (pieces, captions, `TEXT_TOKENS`). Made beside
-the rendering and the training, which takes up new shards as they come.
+``words``, the pieces' texts (see `training.asked`) as token ids, int16 (pieces, texts,
+`TEXT_TOKENS`). Made beside the rendering and the training, which takes up new shards as they come.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from audio_chain.nano.codec import SpectralCodecModel
+from training.asked import draw, texts
 from training.shards import read_shard
 
 TEXT_TOKENS: Final = 64
@@ -52,7 +53,8 @@ def write_codes(
     if target.exists():
         return
     audio, records = read_shard(data, number)
-    words = tokenised(tokenizer, records).short()
+    asked = [{"captions": texts(record)} for record in records]
+    words = tokenised(tokenizer, asked).short()
     partial = target.with_suffix(".partial")
     save_file({"codes": coded(codec, torch.tensor(audio)), "words": words}, partial)
     os.replace(partial, target)
@@ -82,11 +84,10 @@ class Corpus:
         return bool(fresh)
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """Codes (size, books, frames) and one caption's token ids (size, words), at random."""
+        """Codes (size, books, frames) and one text's token ids (size, words), at random."""
         device = self.codes.device
         row = torch.randint(len(self.codes), (size,), device=device)
-        which = torch.randint(self.words.shape[1], (size,), device=device)
-        return self.codes[row], self.words[row, which]
+        return self.codes[row], self.words[row, draw(size, self.words.shape[1], device)]
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from transformers import AutoConfig, MusicgenConfig, MusicgenForCausalLM, Pretra
 
 import audio_chain.nano
 from audio_chain import models, weights
+from audio_chain.generate.musicgen.checkpoint import DIGIT_BY_DIGIT
 from audio_chain.nano.clap import ClapNanoModel
 from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
 
@@ -59,7 +60,11 @@ def export_musicgen(run: Path) -> Path:
         decoder=_described(decoder.config),
     )
     config.save_pretrained(folder)
-    limits = {"max_length": SECONDS * SpectralCodecConfig().frame_rate, "guidance_scale": 3.0}
+    limits = {
+        "max_length": SECONDS * SpectralCodecConfig().frame_rate,
+        "guidance_scale": 3.0,
+        DIGIT_BY_DIGIT: True,  # see training.asked
+    }
     (folder / "generation_config.json").write_text(json.dumps(limits, indent=1) + "\n")
     shutil.copy(run / "log.jsonl", folder / "training.jsonl")
     return folder

@@ -78,9 +78,13 @@ def brief_of(piece: Piece) -> Brief:
 
     Its tempo is counted in beats as felt, as in the captions that models learn from.
     """
-    facts = piece.attributes
+    return brief_of_facts(piece.attributes, piece.captions[0])
+
+
+def brief_of_facts(facts: Attributes, description: str) -> Brief:
+    """Write the brief that asks for a piece of which these facts are true."""
     return Brief(
-        description=piece.captions[0],
+        description=description,
         genre=facts.genre,
         mood=facts.mood,
         tempo=facts.tempo,

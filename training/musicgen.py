@@ -2,124 +2,71 @@
 
     python -m training.musicgen RUN --codes CODES --held-out CODES --text MODEL
 
-The decoder is transformers' `MusicgenForCausalLM` with the delay pattern of MusicGen (Copet et al.
-2023). Text comes as the token states of a frozen sentence encoder, through one trained projection.
 Captions are dropped now and then, so that the model can be guided away from its unconditional
 self (Ho and Salimans 2022).
+
+What a piece is asked to be is decided in its first seconds: later, the past says it better than any
+text, and nothing would ever be learned from the number in a prompt. So the first `FIRST_SECONDS`
+weigh more; and now and then a piece's past is hidden up to some frame, from which on it is as if it
+began there.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModel, MusicgenForCausalLM
-from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
+from transformers import AutoModel
 
+from audio_chain.errors import ChainError
 from audio_chain.nano.codec import SpectralCodecConfig
 from training import checkpoint
 from training.codes import TEXT_TOKENS, Corpus
+from training.decoder import (
+    ConditionedDecoder,
+    decoder_config,
+    load_exported,
+    surprise,
+    text_states,
+)
 from training.journal import Journal
 
 LEARNING_RATE: Final = 1.2e-3
 WARM_UP: Final = 500
 WEIGHT_DECAY: Final = 0.1
 TEXT_DROPOUT: Final = 0.15
-IGNORED: Final = -100
 CODEC: Final = SpectralCodecConfig()
 
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Loss of each codebook from codes, token ids of captions, and which captions are kept."""
+FIRST_SECONDS: Final = 2
+FIRST_WEIGHT: Final = 4.0
+"""Of a frame in the first seconds; all others weigh 1, so half of a 10 s piece's loss is there."""
+HIDDEN_SHARE: Final = 0.25
+"""Of the pieces, whose past is hidden up to a frame of their first half."""
+
+Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Loss of each codebook from codes, token ids of texts, which texts are kept, first frames."""
 
 
-def decoder_config(codebook_size: int, codebooks: int) -> MusicgenDecoderConfig:
-    """Shape of the nano decoder, 13 million parameters."""
-    return MusicgenDecoderConfig(
-        vocab_size=codebook_size,
-        num_codebooks=codebooks,
-        hidden_size=320,
-        num_hidden_layers=8,
-        num_attention_heads=5,
-        ffn_dim=768,
-        max_position_embeddings=2048,
-        dropout=0.0,
-        pad_token_id=codebook_size,
-        bos_token_id=codebook_size,
-        audio_channels=1,
-        attn_implementation="sdpa",  # type: ignore[call-arg]
-    )
+def frame_weights(begin: Tensor, frames: int, stress: float) -> Tensor:
+    """Weights (batch, 1, frames): 0 before `begin`, `stress` for the first seconds, then 1."""
+    since = torch.arange(frames, device=begin.device) - begin[:, None]
+    weights = torch.where(since < FIRST_SECONDS * CODEC.frame_rate, stress, 1.0)
+    return (weights * (since >= 0))[:, None]
 
 
-class ConditionedDecoder(nn.Module):
-    """The decoder and the projection of text states to its width."""
-
-    def __init__(self, config: MusicgenDecoderConfig, text_width: int) -> None:
-        super().__init__()
-        self.decoder = MusicgenForCausalLM(config)
-        self.enc_to_dec_proj = nn.Linear(text_width, config.hidden_size)
-
-    def forward(self, tokens: Tensor, text: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
-        """Logits (batch, codebooks, frames, codebook_size).
-
-        Parameters
-        ----------
-        tokens : Tensor
-            (batch, codebooks, frames), delayed.
-        text, mask : Tensor
-            Token states (batch, words, text_width) and which of them are words (batch, words).
-        kept : Tensor
-            (batch,), 0 where the caption is dropped. A dropped caption is all zeros, as in
-            `MusicgenForConditionalGeneration`'s unconditional half.
-        """
-        batch, books, frames = tokens.shape
-        states = self.enc_to_dec_proj(text) * (mask * kept[:, None])[..., None]
-        output = self.decoder(
-            input_ids=tokens.reshape(batch * books, frames),
-            encoder_hidden_states=states,
-            encoder_attention_mask=mask,
-            use_cache=False,
-        )
-        logits: Tensor = output.logits
-        return logits.view(batch, books, frames, -1)
-
-
-def delayed(codes: Tensor, pad: int) -> Tensor:
-    """Delay pattern: codebook k of (batch, books, frames) starts k + 1 frames late."""
-    batch, books, frames = codes.shape
-    tokens = torch.full((batch, books, frames + books), pad, device=codes.device)
-    for book in range(books):
-        tokens[:, book, book + 1 : book + 1 + frames] = codes[:, book]
-    return tokens
-
-
-def losses(
-    model: ConditionedDecoder, codes: Tensor, text: Tensor, mask: Tensor, kept: Tensor, pad: int
-) -> Tensor:
-    """Cross-entropy in nats of each codebook, (books,)."""
-    tokens = delayed(codes.long(), pad)
-    logits = model(tokens[..., :-1], text, mask, kept)
-    targets = tokens[..., 1:].masked_fill(tokens[..., 1:] == pad, IGNORED)
-    return torch.stack(
-        [
-            F.cross_entropy(logits[:, book].flatten(0, 1).float(), targets[:, book].flatten())
-            for book in range(codes.shape[1])
-        ]
-    )
-
-
-@torch.no_grad()
-def text_states(encoder: nn.Module, words: Tensor) -> tuple[Tensor, Tensor]:
-    """States (batch, words, width) of the frozen encoder, and the mask of real words."""
-    mask = (words != 0).long()
-    return encoder(input_ids=words.long(), attention_mask=mask).last_hidden_state, mask
+def beginnings(pieces: int, frames: int, device: torch.device | str) -> Tensor:
+    """First frame that each piece shows, (pieces,): mostly 0."""
+    hidden = torch.rand(pieces, device=device) < HIDDEN_SHARE
+    return hidden * torch.randint(1, max(2, frames // 2), (pieces,), device=device)
 
 
 @torch.no_grad()
@@ -136,14 +83,15 @@ def validate(objective: Objective, corpus: Corpus, batch: int) -> dict[str, list
             if name == "swapped":
                 chosen = chosen.roll(1, 0)
             kept = torch.full((batch,), float(name != "none"), device=codes.device)
-            totals[name] += objective(part, chosen, kept) / count
+            begin = torch.zeros(batch, dtype=torch.long, device=codes.device)
+            totals[name] += objective(part, chosen, kept, begin) / count
     return {name: [round(float(v), 4) for v in value] for name, value in totals.items()}
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Rate at `step`: a short rise, then a cosine down to 3 %."""
+def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
+    """Rate at `step`: a short rise, then a cosine down to 3 % of `peak`."""
     rise = min(1.0, (step + 1) / WARM_UP)
-    return LEARNING_RATE * rise * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+    return peak * rise * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def train(options: argparse.Namespace) -> None:
@@ -160,32 +108,40 @@ def train(options: argparse.Namespace) -> None:
     config = decoder_config(CODEC.codebook_size, CODEC.num_quantizers)
     pad = CODEC.codebook_size
     model = ConditionedDecoder(config, encoder.config.hidden_size).to(device)
+    if options.go_on is not None:
+        load_exported(model, options.go_on)
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": WEIGHT_DECAY},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, LEARNING_RATE, betas=(0.9, 0.95), fused=device == "cuda")
+    optimizer = torch.optim.AdamW(groups, options.peak, betas=(0.9, 0.95), fused=device == "cuda")
     state, first = options.run / "state.safetensors", 0
     if options.resume and state.exists():
         first, _ = checkpoint.load(state, model, optimizer)
 
-    def objective(codes: Tensor, words: Tensor, kept: Tensor) -> Tensor:
-        return losses(model, codes, *text_states(encoder, words), kept, pad)
+    def weighted(
+        codes: Tensor, words: Tensor, kept: Tensor, begin: Tensor, stress: float = FIRST_WEIGHT
+    ) -> Tensor:
+        nats = surprise(model, codes, *text_states(encoder, words), kept, begin, pad)
+        weights = frame_weights(begin, codes.shape[-1], stress)
+        return (nats * weights).sum((0, 2)) / weights.sum()
 
-    step_objective: Objective = objective
+    even = partial(weighted, stress=1.0)
+    step_objective: Objective = weighted
     if options.compile:  # takes a minute, which rendering and the codec's training may need as well
         # CUDA graphs: a step launches so many small kernels that one core can't keep a GPU busy
-        step_objective = torch.compile(objective, mode="reduce-overhead")
+        step_objective = torch.compile(weighted, mode="reduce-overhead")
         silence = torch.zeros(options.batch, config.num_codebooks, 10 * CODEC.frame_rate)
         words = torch.ones(options.batch, TEXT_TOKENS, dtype=torch.int16, device=device)
         kept = torch.zeros(options.batch, device=device)
+        begin = torch.zeros(options.batch, dtype=torch.long, device=device)
         for _ in range(3):  # compiles, warms up, records
             torch.compiler.cudagraph_mark_step_begin()
             optimizer.zero_grad(set_to_none=True)
             with half:
-                by_book = step_objective(silence.short().to(device), words, kept)
+                by_book = step_objective(silence.short().to(device), words, kept, begin)
             by_book.mean().backward()
 
     corpus = Corpus(options.codes, options.shards, device)
@@ -199,15 +155,16 @@ def train(options: argparse.Namespace) -> None:
         torch.manual_seed(options.seed + step)
         codes, words = corpus.batch(options.batch)
         kept = (torch.rand(options.batch, device=device) >= TEXT_DROPOUT).float()
+        begin = beginnings(options.batch, codes.shape[-1], device)
         if options.compile:
             torch.compiler.cudagraph_mark_step_begin()
         optimizer.zero_grad(set_to_none=True)
         with half:
-            by_book = step_objective(codes, words, kept)
+            by_book = step_objective(codes, words, kept, begin)
         by_book.mean().backward()
         nn.utils.clip_grad_norm_(matrices + vectors, 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options.steps)
+            group["lr"] = learning_rate(step, options.steps, options.peak)
         optimizer.step()
         if options.minutes and step == first + 100:
             timed = time.monotonic()
@@ -228,7 +185,7 @@ def train(options: argparse.Namespace) -> None:
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
             checkpoint.save(state, step + 1, model, optimizer)
             with half:
-                figures = validate(objective, held_out, options.batch)
+                figures = validate(even, held_out, options.batch)
             journal.write(step=step + 1, **figures)
         step += 1
     model.half()
@@ -253,13 +210,18 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=100, help="shards to begin with")
     parser.add_argument("--held-out-shards", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=0, help="be done so long after the start")
+    parser.add_argument("--go-on", type=Path, help="folder of an exported decoder to start from")
+    parser.add_argument("--peak", type=float, default=LEARNING_RATE, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--log-every", type=int, default=500)
     parser.add_argument("--save-every", type=int, default=3000)
-    train(parser.parse_args())
+    try:
+        train(parser.parse_args())
+    except ChainError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import safe_open
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
 from audio_chain.generate.musicgen.melody import Chroma, MelodyReader
+
+DIGIT_BY_DIGIT: Final = "digit_by_digit"
+"""The mark in ``generation_config.json`` of a model to whom numbers are said digit by digit."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Parts:
         The longest piece the model was made for.
     melody : MelodyReader or None
         Of a model that reads melodies.
+    digit_by_digit : bool
+        Whether it learned from texts in which the digits of numbers are parted.
     """
 
     tokenizer: Any
@@ -43,6 +48,7 @@ class Parts:
     codec: Any
     max_frames: int
     melody: MelodyReader | None = None
+    digit_by_digit: bool = False
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -147,4 +153,5 @@ def load_parts(
         .train(False)
         .to(device),
         max_frames=limits["max_length"],
+        digit_by_digit=limits.get(DIGIT_BY_DIGIT, False),
     )

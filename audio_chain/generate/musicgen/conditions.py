@@ -10,6 +10,7 @@ from torch import Tensor
 from audio_chain.clip import Clip
 from audio_chain.generate.musicgen.checkpoint import Parts
 from audio_chain.generate.musicgen.decoding import Condition
+from audio_chain.nano.digits import spaced
 
 MAX_WORDS: Final = 64
 """Tokens of a prompt that are read; the nano model has seen no longer ones."""
@@ -39,6 +40,8 @@ class Reader:
         """
         parts = self._parts
         texts = [prompt, negative] if negative.strip() else [prompt]
+        if parts.digit_by_digit:
+            texts = [spaced(text) for text in texts]
         words = parts.tokenizer(
             texts, padding=True, truncation=True, max_length=MAX_WORDS, return_tensors="pt"
         ).to(parts.decoder.device)
