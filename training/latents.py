@@ -1,0 +1,169 @@
+"""Latents of rendered pieces: what the diffusion transformer learns from.
+
+    python -m training.latents FOLDER --data SHARDS --shards N --vae VAE --codec MODEL --text MODEL
+
+A shard of latents is ``NNNNN.safetensors``: ``latents``, float16 (pieces, channels, frames), and
+``words``, token ids of the pieces' captions, int16 (pieces, captions, `TEXT_TOKENS`). The last
+caption is what the chain itself would ask for, tempo included; digits are parted in all of them.
+With ``--states`` there are also ``states``, float16 (pieces, captions, `TEXT_TOKENS`, width), of the
+sentence encoder: without a GPU they are a sixth of a training step, and so made only once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer
+
+from audio_chain.brief import render
+from audio_chain.nano.autoencoder import SpectralAutoencoder
+from audio_chain.nano.digits import spaced
+from training.codes import TEXT_TOKENS
+from training.factory.attributes import Attributes
+from training.held_out import brief_of_facts
+from training.shards import read_shard
+
+FACTORY_CAPTIONS: Final = 2
+"""Of each piece's captions from the factory; the chain's own comes on top."""
+
+
+def captions(record: dict[str, Any]) -> list[str]:
+    """Captions of a shard's record, with digits parted."""
+    facts = {name: value for name, value in record.items() if name != "captions"}
+    facts["instruments"] = tuple(facts["instruments"])
+    written = record["captions"][:FACTORY_CAPTIONS]
+    asked = render(brief_of_facts(Attributes(**facts), written[0]), "musicgen-nano")
+    return [spaced(caption) for caption in (*written, asked)]
+
+
+def tokenised(tokenizer: Any, records: list[dict[str, Any]]) -> Tensor:
+    """Token ids (pieces, captions, `TEXT_TOKENS`), 0 where they end."""
+    texts = [caption for record in records for caption in captions(record)]
+    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=TEXT_TOKENS)
+    return torch.tensor(tokens["input_ids"]).view(len(records), -1, TEXT_TOKENS)
+
+
+@torch.no_grad()
+def text_states(encoder: nn.Module, words: Tensor) -> Tensor:
+    """States (batch, words, width) of token ids (batch, words), zero where there is no word."""
+    mask = (words != 0).long()
+    states: Tensor = encoder(input_ids=words.long(), attention_mask=mask).last_hidden_state
+    return states * mask[..., None]
+
+
+def states_once(encoder: nn.Module, words: Tensor, batch: int = 50) -> Tensor:
+    """States as `text_states`, of short texts with short ones, so that padding costs little."""
+    lengths = (words != 0).sum(1)
+    order = lengths.argsort()
+    states = torch.zeros(*words.shape, encoder.config.hidden_size, dtype=torch.float16)  # type: ignore[union-attr, arg-type]
+    for rows in order.split(batch):
+        longest = int(lengths[rows].max())
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            some = text_states(encoder, words[rows, :longest])
+        states[rows, :longest] = some.half()
+    return states
+
+
+@torch.no_grad()
+def encoded(vae: SpectralAutoencoder, audio: Tensor, batch: int = 20) -> Tensor:
+    """Latents (pieces, channels, frames), float16, of int16 audio (pieces, samples)."""
+    device = vae.mean.device
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        parts = [
+            vae.encode(some[:, None].to(device).float() / 32768) for some in audio.split(batch)
+        ]
+    return torch.cat([part.half().cpu() for part in parts])
+
+
+class Corpus:
+    """All latents and captions of a folder so far, on the device."""
+
+    def __init__(self, folder: Path, shards: int, device: str) -> None:
+        """Wait for the first `shards`."""
+        self._folder, self._device, self._taken = folder, device, 0
+        self._parts: dict[str, list[Tensor]] = {"latents": [], "words": [], "states": []}
+        while self._taken < shards:
+            if not self.grow():
+                time.sleep(0.5)
+
+    def grow(self) -> bool:
+        """Take up the shards that have been made meanwhile; tells whether there were any."""
+        before = self._taken
+        while (path := self._folder / f"{self._taken:05d}.safetensors").exists():
+            for name, tensor in load_file(path, device=self._device).items():
+                self._parts[name].append(tensor)
+            self._taken += 1
+        return self._taken > before
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts["latents"])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Channels and frames of a piece."""
+        _, channels, frames = self._parts["latents"][0].shape
+        return channels, frames
+
+    @property
+    def captions(self) -> int:
+        """Captions of a piece, the last of which is the chain's own."""
+        return self._parts["words"][0].shape[1]
+
+    @property
+    def has_states(self) -> bool:
+        """Whether the sentence encoder's states are there, beside its token ids."""
+        return bool(self._parts["states"])
+
+    def take(self, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents of pieces (batch,), and of each one caption's states, or else its token ids."""
+        size = len(self._parts["latents"][0])
+        where = [(row // size, row % size) for row in rows.tolist()]
+        text = self._parts["states" if self.has_states else "words"]
+        latents = torch.stack([self._parts["latents"][part][row] for part, row in where])
+        chosen = [
+            text[part][row, caption]
+            for (part, row), caption in zip(where, captions.tolist(), strict=True)
+        ]
+        return latents, torch.stack(chosen)
+
+
+def main() -> None:
+    """Make shards of latents from the command line, waiting for those still being rendered."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="folder of rendered shards")
+    parser.add_argument("--shards", type=int, required=True)
+    parser.add_argument("--vae", type=Path, required=True, help="see training.bottleneck")
+    parser.add_argument("--codec", type=Path, required=True)
+    parser.add_argument("--text", type=Path, required=True, help="folder of the sentence encoder")
+    parser.add_argument("--states", action="store_true", help="run the sentence encoder here")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = AutoTokenizer.from_pretrained(options.text)
+    encoder = AutoModel.from_pretrained(options.text, dtype=torch.float32).eval()
+    vae = SpectralAutoencoder.from_pretrained(options.vae, options.codec).to(options.device)
+    for number in range(options.shards):
+        target = options.folder / f"{number:05d}.safetensors"
+        if target.exists():
+            continue
+        audio, records = read_shard(options.data, number)
+        words = tokenised(tokenizer, records)
+        shard = {"latents": encoded(vae, torch.tensor(audio)), "words": words.short()}
+        if options.states:
+            states = states_once(encoder, words.flatten(0, 1))
+            shard["states"] = states.view(*words.shape, -1)
+        save_file(shard, target.with_suffix(".partial"))
+        os.replace(target.with_suffix(".partial"), target)
+        print(f"{number + 1}/{options.shards} shards", flush=True)
+
+
+if __name__ == "__main__":
+    main()
