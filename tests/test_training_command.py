@@ -28,6 +28,7 @@ def test_a_gpu_for_each_side(tmp_path: Path) -> None:
     assert {name: gpu for name, (_, gpu) in plan.items() if name in STAGES} == {
         "codec": 0,
         "musicgen": 0,
+        "stable-audio": 0,
         "clap": 1,
         "rewriter": 1,
     }
@@ -48,6 +49,24 @@ def test_the_decoder_goes_on_from_the_shipped_one_if_asked(tmp_path: Path) -> No
     asked.go_on = True
     arguments = commands(asked, gpus=0)["musicgen"][0]
     assert arguments[arguments.index("--go-on") + 1] == str(WEIGHTS / "musicgen-nano")
+
+
+def test_audio_is_emptied_once_both_who_read_it_have(tmp_path: Path) -> None:
+    alone = commands(options(tmp_path, "stable-audio"), gpus=0)
+    assert set(alone) == {
+        "held-out",
+        "train",
+        "bottleneck",
+        "held-out-latents",
+        "latents",
+        "stable-audio",
+    }
+    assert "--keep" in alone["latents"][0]
+    assert "--after" not in alone["latents"][0]
+    assert "--states" in alone["latents"][0]  # there is no GPU to run the sentence encoder on
+    both = commands(options(tmp_path, "musicgen", "stable-audio"), gpus=1)
+    assert "--keep" not in both["codes"][0]
+    assert both["latents"][0][-2:] == ["--after", str(tmp_path / "codes/train")]
 
 
 def test_the_rewriter_needs_no_audio(tmp_path: Path) -> None:

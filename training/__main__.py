@@ -1,11 +1,11 @@
-"""Train the nano models, all side by side: rendering, codec, decoder, listener, rewriter.
+"""Train the nano models, all side by side: codec, decoder, diffusion, listener, rewriter.
 
     python -m training WORK --minutes 25
 
 Each stage is a process of its own with a log in the work folder, and waits for what it needs: the
-listener for rendered pieces, the codes for the codec, the decoder for the codes. The codec and the
-decoder share the first GPU, the others take the last. Run again, all but the rewriter go on from
-their checkpoints.
+listener for rendered pieces, codes and latents for the codec, the decoder for the codes, diffusion
+for the latents. The codec, the decoder and diffusion share the first GPU, the others take the last.
+Run again, all but the rewriter go on from their checkpoints.
 """
 
 from __future__ import annotations
@@ -54,20 +54,43 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     taught += ["--shards", str(min(options.shards, KEPT)), "--minutes", str(options.minutes)]
     if options.go_on:
         taught += ["--go-on", str(WEIGHTS / "musicgen-nano"), "--peak", str(GOING_ON)]
+    vae = str(work / "stable-audio/vae")
+    given_too = ["--vae", vae, *given, *([] if gpus else ["--states"])]
+    encoding = {
+        name: [str(work / "latents" / name), "--data", str(audio), "--shards", count, *given_too]
+        for name, audio, count in (("train", train, shards), ("held", held, HELD_OUT_SHARDS))
+    }
+    diffused = ["--latents", encoding["train"][0], "--held-out", encoding["held"][0], *words]
+    diffused += ["--shards", str(min(options.shards, KEPT)), "--minutes", str(options.minutes)]
+    emptying = ["--keep", str(KEPT)]
+    both = {"musicgen", "stable-audio"} <= set(options.only)
     adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
     plan: dict[str, tuple[list[str], int]] = {
         "held-out": (["training.shards", str(held), *held_out], 0),
         "train": (["training.shards", str(train), "--shards", shards], 0),
         "codec": (["training.codec", str(work / "codec"), *data, *fast], 0),
         "held-out-codes": (["training.codes", *coding["held"]], last),
-        "codes": (["training.codes", *coding["train"], "--keep", str(KEPT)], last),
+        "codes": (["training.codes", *coding["train"], *([] if both else emptying)], last),
         "musicgen": (["training.musicgen", str(work / "musicgen"), *taught, *fast], 0),
+        "bottleneck": (["training.bottleneck", vae, "--data", str(train), *given[:2]], last),
+        "held-out-latents": (["training.latents", *encoding["held"]], last),
+        "latents": (
+            ["training.latents", *encoding["train"], *emptying]
+            + (["--after", coding["train"][0]] if both else []),
+            last,
+        ),
+        "stable-audio": (
+            ["training.stable_audio", str(work / "stable-audio"), *diffused, *fast],
+            0,
+        ),
         "clap": (["training.clap", str(work / "clap"), *data, *words, "--resume"], last),
         "rewriter": (["training.rewriter.train", *adapter], last),
     }
     wanted = set(options.only)
     if "musicgen" in wanted:
         wanted |= {"held-out-codes", "codes"}
+    if "stable-audio" in wanted:
+        wanted |= {"bottleneck", "held-out-latents", "latents"}
     if wanted - {"rewriter"}:
         wanted |= {"held-out", "train"}
     return {name: entry for name, entry in plan.items() if name in wanted}
@@ -110,7 +133,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("work", type=Path, help="folder for data, checkpoints and logs")
     parser.add_argument("--only", nargs="+", choices=STAGES, default=list(STAGES))
-    parser.add_argument("--minutes", type=float, default=25, help="when the decoder is to be done")
+    parser.add_argument(
+        "--minutes", type=float, default=25, help="when decoder and diffusion are to be done"
+    )
     parser.add_argument("--go-on", action="store_true", help="start from the shipped decoder")
     parser.add_argument("--shards", type=int, default=1600, help="of 200 pieces to train on")
     parser.add_argument("--text", type=Path, help="sentence encoder; by default the catalogue's")

@@ -8,6 +8,7 @@ Takes seconds: least squares on a shard of rendered pieces, in closed form.
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,8 @@ def main() -> None:
     parser.add_argument("--codec", type=Path, required=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
+    while not options.codec.exists():
+        time.sleep(0.5)
     codec = SpectralCodecModel.from_pretrained(options.codec, dtype=torch.float32)
     audio, _ = read_shard(options.data, 0)
     fitted(codec.to(options.device).eval(), torch.tensor(audio)).save_pretrained(options.vae)

@@ -2,14 +2,14 @@
 
 The transformer and the projection of its conditions are diffusers' `StableAudioDiTModel` and
 `StableAudioProjectionModel` (Evans et al. 2024), called as its `StableAudioPipeline` calls them, so
-that a checkpoint loads there. A latent at time t in (0, 1) is ``cos(t pi/2) x + sin(t pi/2) n``, and
-the transformer is to tell ``v = cos(t pi/2) n - sin(t pi/2) x`` (Salimans and Ho 2022).
+that a checkpoint loads there. Latents x at a time t in (0, 1) become ``cos(t pi/2) x + sin(t pi/2)
+n``, and the transformer is to tell ``v = cos(t pi/2) n - sin(t pi/2) x`` (Salimans and Ho 2022).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import torch
 from diffusers import CosineDPMSolverMultistepScheduler, StableAudioDiTModel
@@ -61,10 +61,19 @@ def scheduler() -> CosineDPMSolverMultistepScheduler:
 class ConditionedTransformer(nn.Module):
     """The transformer and its projection, trained together."""
 
+    cosines: Tensor
+    sines: Tensor
+
     def __init__(self, body: StableAudioDiTModel, conditions: StableAudioProjectionModel) -> None:
         super().__init__()
         self.transformer = body
         self.projection_model = conditions
+        positions = 1 + body.config.sample_size  # the first is that of time and seconds
+        rotary = get_1d_rotary_pos_embed(
+            HEAD // 2, positions, use_real=True, repeat_interleave_real=False
+        )
+        for name, part in zip(("cosines", "sines"), rotary, strict=True):
+            self.register_buffer(name, part, persistent=False)
 
     def forward(
         self, noisy: Tensor, time: Tensor, states: Tensor, kept: Tensor, seconds: Tensor
@@ -88,28 +97,16 @@ class ConditionedTransformer(nn.Module):
         parts = self.projection_model(states, seconds[:, 0], seconds[:, 1])
         start, end = parts.seconds_start_hidden_states, parts.seconds_end_hidden_states
         crossed = torch.cat([parts.text_hidden_states, start, end], 1) * kept[:, None, None]
+        length = 1 + noisy.shape[-1]
         output = self.transformer(
             noisy,
             time,
             encoder_hidden_states=crossed,
             global_hidden_states=torch.cat([start, end], 2),
-            rotary_embedding=rotary(noisy.shape[-1] + 1, noisy.device),
+            rotary_embedding=(self.cosines[:length], self.sines[:length]),
             return_dict=False,
         )
         return cast(Tensor, output[0])
-
-
-_ROTARY: dict[tuple[int, torch.device], Any] = {}
-
-
-def rotary(length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the positions of `length` tokens."""
-    if (length, device) not in _ROTARY:
-        both = get_1d_rotary_pos_embed(
-            HEAD // 2, length, use_real=True, repeat_interleave_real=False
-        )
-        _ROTARY[length, device] = tuple(part.to(device) for part in both)
-    return cast("tuple[Tensor, Tensor]", _ROTARY[length, device])
 
 
 def draw_times(uniform: Tensor) -> Tensor:

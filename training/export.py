@@ -3,6 +3,7 @@
 python -m training.export musicgen RUN
 python -m training.export codec RUN
 python -m training.export clap RUN
+python -m training.export stable-audio RUN
 python -m training.export rewriter RUN
 """
 
@@ -28,6 +29,20 @@ WEIGHTS: Final = Path(audio_chain.nano.__file__).parent / "weights"
 SHARD: Final = "15MB"
 SECONDS: Final = 10
 """Length of the pieces that the decoder was trained on."""
+
+PIPELINE: Final = {
+    "_class_name": "StableAudioPipeline",
+    "transformer": ["diffusers", "StableAudioDiTModel"],
+    "projection_model": ["stable_audio", "StableAudioProjectionModel"],
+    "scheduler": ["diffusers", "CosineDPMSolverMultistepScheduler"],
+    "vae": ["audio_chain", "SpectralAutoencoder"],
+    "text_encoder": ["audio_chain", "MiniLM"],
+    "any_length": True,
+    "steps": 16,
+    "guidance": 3.0,
+    "sampler": "dpmpp-2m",
+}
+"""Which classes make a Stable Audio pipeline, and how the nano one is best sampled from."""
 
 
 def _cleared(name: str) -> Path:
@@ -88,6 +103,29 @@ def export_clap(run: Path) -> Path:
     return folder
 
 
+def export_stable_audio(run: Path) -> Path:
+    """Put transformer, projection, scheduler and bottleneck where a pipeline has them."""
+    from diffusers import StableAudioDiTModel
+    from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
+
+    from training.diffusion import scheduler
+
+    folder = _cleared("stable-audio-nano")
+    for name, kind in (
+        ("transformer", StableAudioDiTModel),
+        ("projection_model", StableAudioProjectionModel),
+    ):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        part = kind.from_pretrained(run / name, torch_dtype=torch.float16)
+        part.register_to_config(_name_or_path="")
+        part.save_pretrained(folder / name, max_shard_size=SHARD)
+    scheduler().save_pretrained(folder / "scheduler")
+    shutil.copytree(run / "vae", folder / "vae", dirs_exist_ok=True)
+    (folder / "model_index.json").write_text(json.dumps(PIPELINE, indent=1) + "\n")
+    shutil.copy(run / "log.jsonl", folder / "training.jsonl")
+    return folder
+
+
 def export_rewriter(run: Path) -> Path:
     """Copy the adapter of a run."""
     folder = _cleared("smollm2-135m-rewriter")
@@ -102,14 +140,16 @@ EXPORTS: Final = {
     "musicgen": export_musicgen,
     "codec": export_codec,
     "clap": export_clap,
+    "stable-audio": export_stable_audio,
 }
 
 
 def export(name: str, run: Path) -> Path:
     """Export a trained model; returns its folder, readable by all and with its checksums."""
     folder = EXPORTS[name](run)
-    for path in folder.iterdir():
-        path.chmod(0o644)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
     weights.write_sums(folder)
     return folder
 

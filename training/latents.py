@@ -5,8 +5,8 @@
 A shard of latents is ``NNNNN.safetensors``: ``latents``, float16 (pieces, channels, frames), and
 ``words``, token ids of the pieces' captions, int16 (pieces, captions, `TEXT_TOKENS`). The last
 caption is what the chain itself would ask for, tempo included; digits are parted in all of them.
-With ``--states`` there are also ``states``, float16 (pieces, captions, `TEXT_TOKENS`, width), of the
-sentence encoder: without a GPU they are a sixth of a training step, and so made only once.
+With ``--states`` there are also ``states`` of the sentence encoder, float16 (pieces, captions,
+`TEXT_TOKENS`, width): without a GPU they are a sixth of a training step, and so made only once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
 from audio_chain.brief import render
-from audio_chain.nano.autoencoder import SpectralAutoencoder
+from audio_chain.nano.autoencoder import WEIGHTS_FILE, SpectralAutoencoder
 from audio_chain.nano.digits import spaced
 from training.codes import TEXT_TOKENS
 from training.factory.attributes import Attributes
@@ -85,10 +85,14 @@ def encoded(vae: SpectralAutoencoder, audio: Tensor, batch: int = 20) -> Tensor:
 class Corpus:
     """All latents and captions of a folder so far, on the device."""
 
-    def __init__(self, folder: Path, shards: int, device: str) -> None:
-        """Wait for the first `shards`."""
+    def __init__(self, folder: Path, device: str) -> None:
+        """Wait for the first shard."""
         self._folder, self._device, self._taken = folder, device, 0
         self._parts: dict[str, list[Tensor]] = {"latents": [], "words": [], "states": []}
+        self.wait(1)
+
+    def wait(self, shards: int) -> None:
+        """Wait for as many shards."""
         while self._taken < shards:
             if not self.grow():
                 time.sleep(0.5)
@@ -116,22 +120,18 @@ class Corpus:
         """Captions of a piece, the last of which is the chain's own."""
         return self._parts["words"][0].shape[1]
 
-    @property
-    def has_states(self) -> bool:
-        """Whether the sentence encoder's states are there, beside its token ids."""
-        return bool(self._parts["states"])
-
     def take(self, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
         """Latents of pieces (batch,), and of each one caption's states, or else its token ids."""
-        size = len(self._parts["latents"][0])
-        where = [(row // size, row % size) for row in rows.tolist()]
-        text = self._parts["states" if self.has_states else "words"]
-        latents = torch.stack([self._parts["latents"][part][row] for part, row in where])
-        chosen = [
-            text[part][row, caption]
-            for (part, row), caption in zip(where, captions.tolist(), strict=True)
+        latents, text = self._parts["latents"], self._parts["states"] or self._parts["words"]
+        size = len(latents[0])
+        where = [
+            (*divmod(row, size), which)
+            for row, which in zip(rows.tolist(), captions.tolist(), strict=True)
         ]
-        return latents, torch.stack(chosen)
+        return (
+            torch.stack([latents[shard][row] for shard, row, _ in where]),
+            torch.stack([text[shard][row, which] for shard, row, which in where]),
+        )
 
 
 def main() -> None:
@@ -144,11 +144,17 @@ def main() -> None:
     parser.add_argument("--codec", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True, help="folder of the sentence encoder")
     parser.add_argument("--states", action="store_true", help="run the sentence encoder here")
+    parser.add_argument(
+        "--keep", type=int, help="empty the audio files of all but the first so many"
+    )
+    parser.add_argument("--after", type=Path, help="of those that have codes in this folder")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(options.text)
     encoder = AutoModel.from_pretrained(options.text, dtype=torch.float32).eval()
+    while not (options.vae / WEIGHTS_FILE).exists():
+        time.sleep(0.5)
     vae = SpectralAutoencoder.from_pretrained(options.vae, options.codec).to(options.device)
     for number in range(options.shards):
         target = options.folder / f"{number:05d}.safetensors"
@@ -162,6 +168,10 @@ def main() -> None:
             shard["states"] = states.view(*words.shape, -1)
         save_file(shard, target.with_suffix(".partial"))
         os.replace(target.with_suffix(".partial"), target)
+        if options.keep is not None and number >= options.keep:
+            while options.after and not (options.after / target.name).exists():
+                time.sleep(0.5)
+            os.truncate(options.data / f"{number:05d}.npy", 0)  # there, so not rendered again
         print(f"{number + 1}/{options.shards} shards", flush=True)
 
 

@@ -98,13 +98,13 @@ def train(options: argparse.Namespace) -> None:
     journal = Journal(options.run)
     half = torch.autocast(device, dtype=torch.bfloat16)
 
-    corpus = Corpus(options.latents, options.shards, device)
-    held_out = Corpus(options.held_out, 1, device)
+    corpus, held_out = Corpus(options.latents, device), Corpus(options.held_out, device)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     encoder = AutoModel.from_pretrained(options.text, dtype=dtype).to(device).eval()
 
     def states_of(text: Tensor) -> Tensor:
-        return text.float() if corpus.has_states else text_states(encoder, text).float()
+        states = text if text.is_floating_point() else text_states(encoder, text)
+        return states.float()
 
     channels, frames = corpus.shape
     text_width = encoder.config.hidden_size
@@ -136,9 +136,22 @@ def train(options: argparse.Namespace) -> None:
             return diffusion.losses(averaged, *parts)
 
     step_objective: Objective = objective
-    if options.compile:
-        # CUDA graphs: a step launches so many small kernels that one core can't keep a GPU busy
-        step_objective = torch.compile(objective, mode="reduce-overhead" if device == "cuda" else None)
+    if options.compile:  # CUDA graphs, as in training.musicgen; meanwhile shards are made
+        step_objective = torch.compile(objective, mode="reduce-overhead", dynamic=False)
+        for parts in (1, *PARTS) if options.short else (1,):
+            size = options.batch * parts
+            silence = torch.zeros(size, channels, frames // parts, device=device)
+            seconds = torch.zeros(size, 2, device=device)
+            states = torch.zeros(size, TEXT_TOKENS, text_width, device=device)
+            for _ in range(3):  # compiles, warms up, records
+                torch.compiler.cudagraph_mark_step_begin()
+                optimizer.zero_grad(set_to_none=True)
+                with half:
+                    lost = step_objective(
+                        silence, silence, seconds[:, 0] + 0.5, states, seconds[:, 0], seconds
+                    )
+                lost.mean().backward()
+    corpus.wait(options.shards)
 
     parameters = sum(p.numel() for p in trained)
     journal.write(steps=options.steps, parameters=parameters, pieces=len(corpus))

@@ -1,10 +1,10 @@
 """A continuous autoencoder: the spectral codec's body around a linear bottleneck.
 
 Where the codec rounds its latents to codebook entries, `SpectralAutoencoder` keeps their principal
-components. Neighbouring frames are taken together, so that a diffusion transformer has a quarter as many
-tokens to attend to. The bottleneck is linear rather than variational (Kingma and Welling 2014):
-least squares has it in seconds and in closed form, the body stays as it is shipped, and components
-of unit variance are all that diffusion asks of its latents (Rombach et al. 2022).
+components. Neighbouring frames are taken together, so that a diffusion transformer has a quarter as
+many tokens to attend to. The bottleneck is linear rather than variational (Kingma and Welling
+2014): least squares has it in seconds and in closed form, the body stays as it is shipped, and
+components of unit variance are all that diffusion asks of its latents (Rombach et al. 2022).
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ class SpectralAutoencoder(nn.Module):
         save_file({k: v.contiguous().cpu() for k, v in own.items()}, folder / WEIGHTS_FILE)
 
     @classmethod
-    def from_pretrained(
-        cls, folder: Path, codec: Path, dtype: torch.dtype = torch.float32
-    ) -> Self:
+    def from_pretrained(cls, folder: Path, codec: Path, dtype: torch.dtype = torch.float32) -> Self:
         """Read what `save_pretrained` wrote, around the codec of another folder."""
         config = json.loads((folder / CONFIG_FILE).read_text())
         body = SpectralCodecModel.from_pretrained(codec, dtype=dtype).eval()
