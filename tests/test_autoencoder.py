@@ -24,7 +24,8 @@ def tiny_codec() -> SpectralCodecModel:
     config = SpectralCodecConfig(
         encoder_width=12, encoder_layers=1, decoder_width=12, decoder_layers=1, codebook_dim=8
     )
-    return SpectralCodecModel(config).eval()
+    model: SpectralCodecModel = SpectralCodecModel(config).eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def noise(clips: int, samples: int) -> Tensor:

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import StableAudioDiTModel
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -142,7 +143,9 @@ def test_what_is_exported_loads_in_diffusers(
     (folder / "vae").rename(run / "vae")
     made = export.export("stable-audio", run)
     (run / "vae").rename(folder / "vae")
-    model = StableAudioDiTModel.from_pretrained(made / "transformer", torch_dtype=torch.float16)
+    model: Any = StableAudioDiTModel.from_pretrained(
+        made / "transformer", torch_dtype=torch.float16
+    )
     assert model.config.in_channels == 20
     assert model.config.sample_size == 13
     assert model.dtype == torch.float16

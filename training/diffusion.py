@@ -9,12 +9,15 @@ n``, and the transformer is to tell ``v = cos(t pi/2) n - sin(t pi/2) x`` (Salim
 from __future__ import annotations
 
 import math
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
-from diffusers import CosineDPMSolverMultistepScheduler, StableAudioDiTModel
 from diffusers.models.embeddings import get_1d_rotary_pos_embed
+from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTModel
 from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
+from diffusers.schedulers.scheduling_cosine_dpmsolver_multistep import (
+    CosineDPMSolverMultistepScheduler,
+)
 from torch import Tensor, nn
 
 HEAD: Final = 64
@@ -25,11 +28,9 @@ TIME_MEAN: Final = 0.5
 TIME_SPREAD: Final = 1.25
 
 
-def transformer(
-    channels: int, frames: int, text_width: int, width: int, layers: int
-) -> StableAudioDiTModel:
-    """Make an untrained transformer for latents (channels, frames); it predicts zero."""
-    model = StableAudioDiTModel(
+def transformer(channels: int, frames: int, text_width: int, width: int, layers: int) -> Any:
+    """Make an untrained `StableAudioDiTModel` for latents (channels, frames); it predicts zero."""
+    model: Any = StableAudioDiTModel(
         sample_size=frames,
         in_channels=channels,
         out_channels=channels,
@@ -46,13 +47,13 @@ def transformer(
     return model
 
 
-def projection(text_width: int) -> StableAudioProjectionModel:
-    """Make an untrained projection: text states stay as they are, seconds become two states."""
+def projection(text_width: int) -> Any:
+    """Make an untrained `StableAudioProjectionModel`, which leaves text states as they are."""
     return StableAudioProjectionModel(text_width, text_width, 0, SECONDS)
 
 
-def scheduler() -> CosineDPMSolverMultistepScheduler:
-    """Noise levels to sample with."""
+def scheduler() -> Any:
+    """A `CosineDPMSolverMultistepScheduler` with the noise levels to sample with."""
     return CosineDPMSolverMultistepScheduler(
         sigma_min=0.05, sigma_max=80.0, sigma_data=1.0, prediction_type="v_prediction"
     )
@@ -64,7 +65,7 @@ class ConditionedTransformer(nn.Module):
     cosines: Tensor
     sines: Tensor
 
-    def __init__(self, body: StableAudioDiTModel, conditions: StableAudioProjectionModel) -> None:
+    def __init__(self, body: Any, conditions: Any) -> None:
         super().__init__()
         self.transformer = body
         self.projection_model = conditions
@@ -138,5 +139,5 @@ def losses(
     angle = (time * math.pi / 2)[:, None, None]
     noisy = angle.cos() * latents + angle.sin() * noise
     target = angle.cos() * noise - angle.sin() * latents
-    told = model(noisy, time, states, kept, seconds)
+    told: Tensor = model(noisy, time, states, kept, seconds)
     return (told.float() - target).square().mean((1, 2))

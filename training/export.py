@@ -105,7 +105,7 @@ def export_clap(run: Path) -> Path:
 
 def export_stable_audio(run: Path) -> Path:
     """Put transformer, projection, scheduler and bottleneck where a pipeline has them."""
-    from diffusers import StableAudioDiTModel
+    from diffusers.models.transformers.stable_audio_transformer import StableAudioDiTModel
     from diffusers.pipelines.stable_audio.modeling_stable_audio import StableAudioProjectionModel
 
     from training.diffusion import scheduler

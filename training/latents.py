@@ -39,7 +39,7 @@ def captions(record: dict[str, Any]) -> list[str]:
     facts = {name: value for name, value in record.items() if name != "captions"}
     facts["instruments"] = tuple(facts["instruments"])
     written = record["captions"][:FACTORY_CAPTIONS]
-    asked = render(brief_of_facts(Attributes(**facts), written[0]), "musicgen-nano")
+    asked = render(brief_of_facts(Attributes(**facts), written[0]), "stable-audio-nano")
     return [spaced(caption) for caption in (*written, asked)]
 
 

@@ -5,8 +5,8 @@
 Each clip is held against what was asked for, against what was asked of every other clip
 ("swapped"), and beside the piece itself ("real"): tempo within 4 % (double and half allowed) where
 there are drums, genre, a solo's instrument, and CLAP-nano's cosine. Silence, clipping and drones
-are counted. Prints a table, and writes ``docs/results/musicgen-nano.json``. Clips are kept in
-``--work``: a run that was stopped goes on.
+are counted, and FAD is measured to the reference that is shipped. Prints a table, and writes
+``docs/results/musicgen-nano.json``. Clips are kept in ``--work``: a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,10 @@ from eval.adherence import sound
 from eval.adherence.listener import Listener, load_listener
 from eval.adherence.tempo import TOLERANCE
 from eval.bootstrap import RESAMPLES, Estimate
+from eval.collection import Collector
+from eval.embedders import load_embedder
+from eval.fad import fad
+from eval.sides import saved_side
 from training.clip_cache import ClipCache
 from training.held_out import SECONDS, HeldOut, held_out
 from training.judging import Comparison, Pair, comparisons, defects, extremes, judge
@@ -53,18 +57,22 @@ LIMITS: Final = {
 }
 
 
+Ask = Callable[[HeldOut], GenerationRequest]
+"""Asks for a held-out piece."""
+
+
 def request_for(item: HeldOut, seed: int, guidance: float) -> GenerationRequest:
     """Ask for a piece as the product does; every piece has a seed of its own."""
     return GenerationRequest((item.prompt,), SECONDS, (seed + item.number,), guidance=guidance)
 
 
-def judged(options: argparse.Namespace, listener: Listener) -> Iterator[Pair]:
+def judged(name: str, ask: Ask, options: argparse.Namespace, listener: Listener) -> Iterator[Pair]:
     """Generate a clip for each held-out piece, and judge both; progress goes to stderr."""
-    generator = load_generator(models.CATALOGUE[GENERATOR], device=options.device)
-    cache = ClipCache(options.work, generator, revisions(GENERATOR))
+    generator = load_generator(models.CATALOGUE[name], device=options.device)
+    cache = ClipCache(options.work, generator, revisions(name))
     started = time.monotonic()
     for done, item in enumerate(held_out(options.prompts, options.solos), 1):
-        path = cache.path(item.number, request_for(item, options.seed, options.guidance))
+        path = cache.path(item.number, ask(item))
         yield Pair(
             name=path.name,
             prompt=item.prompt,
@@ -79,8 +87,42 @@ def judged(options: argparse.Namespace, listener: Listener) -> Iterator[Pair]:
             print(f"{done} clips, {pace:.1f} s each", file=sys.stderr, flush=True)
 
 
-def measure(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def distances(pairs: Sequence[Pair], work: Path, seed: int) -> dict[str, Any]:
+    """FAD of the clips to the shipped reference, and of the pieces themselves; for JSON."""
+    side = saved_side("factory")
+    assert side is not None
+    embedder = load_embedder(LISTENER, device="cpu")
+    made, real = Collector(embedder.dimensions), Collector(embedder.dimensions)
+    prompted = [pair for pair in pairs if pair.in_prompts]
+    for pair, item in zip(prompted, held_out(len(prompted)), strict=True):
+        made.add(embedder.embed(decode(work / pair.name)))
+        real.add(embedder.embed(item.clip))
+    found = {
+        name: fad(side.gaussian, collector.finish(embedder.origin), seed=seed)
+        for name, collector in (("generated", made), ("real", real))
+    }
+    return {name: one.estimate.to_dict() for name, one in found.items()}
+
+
+def measure(
+    name: str,
+    ask: Ask,
+    options: argparse.Namespace,
+    command: str,
+    generation: Mapping[str, Any],
+) -> tuple[dict[str, Any], str]:
     """Measure everything.
+
+    Parameters
+    ----------
+    name : str
+        The generator's in the catalogue.
+    ask : callable
+        Gives the request for a held-out piece.
+    options : argparse.Namespace
+        As of `parser_for`.
+    command, generation
+        For the results: how they were made, and how clips were.
 
     Returns
     -------
@@ -89,14 +131,16 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     table : str
         For people.
     """
+    if options.prompts < 2 or min(options.solos, options.seed) < 0:
+        raise UsageError("--prompts must be at least 2, --solos and --seed at least 0")
     listener = load_listener()
-    pairs = list(judged(options, listener))
+    pairs = list(judged(name, ask, options, listener))
     compared = comparisons(pairs, listener, options.seed)
     wrong = defects(pairs, options.seed)
     results = {
-        "command": f"python -m training.measure_musicgen --prompts {options.prompts} "
-        f"--solos {options.solos} --seed {options.seed} --guidance {options.guidance:g}",
-        "models": revisions(GENERATOR, LISTENER),
+        "command": f"{command} --prompts {options.prompts} --solos {options.solos} "
+        f"--seed {options.seed} --guidance {options.guidance:g}",
+        "models": revisions(name, LISTENER),
         "held_out": {
             "seed": HELD_OUT_SEED,
             "prompts": options.prompts,
@@ -107,14 +151,13 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             "seconds": SECONDS,
             "seed": options.seed,
             "guidance": options.guidance,
-            "temperature": GenerationRequest.temperature,
-            "top_k": GenerationRequest.top_k,
-            "top_p": GenerationRequest.top_p,
+            **generation,
         },
         "bootstrap": {"resamples": RESAMPLES, "seed": options.seed, "interval": 0.95},
         "limits": LIMITS,
         "targets": TARGETS,
         "comparisons": {name: item.to_dict() for name, item in compared.items()},
+        "fad": distances(pairs, options.work, options.seed),
         "defects": wrong,
         "extremes": extremes(pairs),
     }
@@ -149,9 +192,9 @@ def _plain(figure: Estimate) -> str:
     return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; exit code 1 or 2 with one line if something is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def parser_for(name: str, about: str) -> argparse.ArgumentParser:
+    """Make the command line of a measurement of generator `name`."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--prompts", type=int, default=200, help="how many held-out pieces")
     parser.add_argument("--solos", type=int, default=100, help="how many held-out solos")
     parser.add_argument("--seed", type=int, default=0, help="of the clips and of the bootstrap")
@@ -160,18 +203,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--work",
         type=Path,
-        default=cache_dir() / "measured" / GENERATOR,
+        default=cache_dir() / "measured" / name,
         help="folder that keeps the generated clips",
     )
-    parser.add_argument("--output", type=Path, default=RESULTS / f"{GENERATOR}.json")
-    options = parser.parse_args(argv)
+    parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.json")
+    return parser
 
-    def checked() -> tuple[dict[str, Any], str]:
-        if options.prompts < 2 or min(options.solos, options.seed) < 0:
-            raise UsageError("--prompts must be at least 2, --solos and --seed at least 0")
-        return measure(options)
 
-    return conclude(checked, options.output)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; exit code 1 or 2 with one line if something is wrong."""
+    about = __doc__.splitlines()[0] if __doc__ else ""
+    options = parser_for(GENERATOR, about).parse_args(argv)
+    sampling = ("temperature", "top_k", "top_p")
+
+    def measured() -> tuple[dict[str, Any], str]:
+        return measure(
+            GENERATOR,
+            lambda item: request_for(item, options.seed, options.guidance),
+            options,
+            "python -m training.measure_musicgen",
+            {name: getattr(GenerationRequest, name) for name in sampling},
+        )
+
+    return conclude(measured, options.output)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class SpectralAutoencoder(nn.Module):
     def from_pretrained(cls, folder: Path, codec: Path, dtype: torch.dtype = torch.float32) -> Self:
         """Read what `save_pretrained` wrote, around the codec of another folder."""
         config = json.loads((folder / CONFIG_FILE).read_text())
-        body = SpectralCodecModel.from_pretrained(codec, dtype=dtype).eval()
+        body = SpectralCodecModel.from_pretrained(codec, dtype=dtype)
         model = cls(body, config["channels"], config["stack"])
         model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=False)
-        return model
+        return model.eval()

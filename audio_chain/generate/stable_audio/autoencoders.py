@@ -136,6 +136,6 @@ class Spectral:
 
 def load_spectral(folder: Path, codec: Path, device: torch.device) -> Spectral:
     """Load the nano model's autoencoder, whose body is the shipped codec's."""
-    from audio_chain.nano.autoencoder import SpectralAutoencoder  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    from audio_chain.nano.autoencoder import SpectralAutoencoder
 
     return Spectral(SpectralAutoencoder.from_pretrained(folder, codec).eval().to(device))

@@ -73,7 +73,7 @@ def minilm_reader(folder: Path, device: torch.device) -> TextReader:
     """Load MiniLM, which reads a number digit by digit."""
     from transformers import AutoModel, AutoTokenizer
 
-    from audio_chain.nano.digits import spaced  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    from audio_chain.nano.digits import spaced
 
     model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     words = AutoTokenizer.from_pretrained(folder)
