@@ -26,7 +26,7 @@ from eval.adherence.listener import load_listener
 from eval.adherence.sound import check_sound, clipped_share, level, spectral_change
 from eval.adherence.tempo import estimate_tempo, same_tempo
 from eval.bootstrap import estimate, mean, median, ratio_of_means
-from training import measure_codec, measure_musicgen
+from training import measure_codec, measure_musicgen, measure_stable_audio
 from training.clip_cache import ClipCache
 from training.factory.dataset import Piece, plan
 from training.fidelity import Transform, chroma_cosine
@@ -331,6 +331,7 @@ def test_recordings_are_cut_into_stretches(tmp_path: Path) -> None:
         (measure_codec, ["--recordings", "missing.wav"], "missing.wav"),
         (measure_codec, ["--recordings", __file__], "test_measures.py"),
         (measure_musicgen, ["--prompts", "1"], "--prompts"),
+        (measure_stable_audio, ["--steps", "0"], "--steps"),
     ],
 )
 def test_wrong_arguments_are_one_line(

@@ -206,6 +206,7 @@ def train(options: argparse.Namespace) -> None:
             checkpoint.save(state, step + 1, model, optimizer, averaged.state_dict())
             figures = validate(averaged_objective, judged, judged_states, options.seed)
             journal.write(step=step + 1, **figures)
+            timed = time.monotonic()
         step += 1
     averaged.half()
     averaged.transformer.save_pretrained(options.run / "transformer")
