@@ -3,10 +3,10 @@
     python -m training.latents FOLDER --data SHARDS --shards N --vae VAE --codec MODEL --text MODEL
 
 A shard of latents is ``NNNNN.safetensors``: ``latents``, float16 (pieces, channels, frames), and
-``words``, token ids of the pieces' captions, int16 (pieces, captions, `TEXT_TOKENS`). The last
-caption is what the chain itself would ask for, tempo included; digits are parted in all of them.
-With ``--states`` there are also ``states`` of the sentence encoder, float16 (pieces, captions,
-`TEXT_TOKENS`, width): without a GPU they are a sixth of a training step, and so made only once.
+``words``, the pieces' texts (see `training.asked`) as token ids, int16 (pieces, texts,
+`TEXT_TOKENS`). With ``--states`` there are also ``states`` of the sentence encoder, float16
+(pieces, texts, `TEXT_TOKENS`, width): without a GPU they are a sixth of a training step, and so
+made only once.
 """
 
 from __future__ import annotations
@@ -15,39 +15,16 @@ import argparse
 import os
 import time
 from pathlib import Path
-from typing import Any, Final
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
-from audio_chain.brief import render
 from audio_chain.nano.autoencoder import WEIGHTS_FILE, SpectralAutoencoder
-from audio_chain.nano.digits import spaced
-from training.codes import TEXT_TOKENS
-from training.factory.attributes import Attributes
-from training.held_out import brief_of_facts
+from training.asked import texts
+from training.codes import tokenised
 from training.shards import read_shard
-
-FACTORY_CAPTIONS: Final = 2
-"""Of each piece's captions from the factory; the chain's own comes on top."""
-
-
-def captions(record: dict[str, Any]) -> list[str]:
-    """Captions of a shard's record, with digits parted."""
-    facts = {name: value for name, value in record.items() if name != "captions"}
-    facts["instruments"] = tuple(facts["instruments"])
-    written = record["captions"][:FACTORY_CAPTIONS]
-    asked = render(brief_of_facts(Attributes(**facts), written[0]), "stable-audio-nano")
-    return [spaced(caption) for caption in (*written, asked)]
-
-
-def tokenised(tokenizer: Any, records: list[dict[str, Any]]) -> Tensor:
-    """Token ids (pieces, captions, `TEXT_TOKENS`), 0 where they end."""
-    texts = [caption for record in records for caption in captions(record)]
-    tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=TEXT_TOKENS)
-    return torch.tensor(tokens["input_ids"]).view(len(records), -1, TEXT_TOKENS)
 
 
 @torch.no_grad()
@@ -117,7 +94,7 @@ class Corpus:
 
     @property
     def captions(self) -> int:
-        """Captions of a piece, the last of which is the chain's own."""
+        """Texts of a piece."""
         return self._parts["words"][0].shape[1]
 
     def take(self, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,7 +138,7 @@ def main() -> None:
         if target.exists():
             continue
         audio, records = read_shard(options.data, number)
-        words = tokenised(tokenizer, records)
+        words = tokenised(tokenizer, [{"captions": texts(record)} for record in records])
         shard = {"latents": encoded(vae, torch.tensor(audio)), "words": words.short()}
         if options.states:
             states = states_once(encoder, words.flatten(0, 1))

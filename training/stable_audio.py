@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from training import checkpoint, diffusion
+from training.asked import OWN, draw
 from training.codes import TEXT_TOKENS
 from training.diffusion import SECONDS, ConditionedTransformer
 from training.journal import Journal
@@ -31,8 +32,6 @@ LEARNING_RATE: Final = 1e-3
 WARM_UP: Final = 200
 WEIGHT_DECAY: Final = 0.05
 TEXT_DROPOUT: Final = 0.1
-PROMPTS: Final = 0.5
-"""Share of captions that are what the chain itself would ask for."""
 AVERAGING: Final = 17.0
 """Exponent of the average of weights; a relative width of 5 %."""
 PARTS: Final = (2, 4)
@@ -156,7 +155,7 @@ def train(options: argparse.Namespace) -> None:
     parameters = sum(p.numel() for p in trained)
     journal.write(steps=options.steps, parameters=parameters, pieces=len(corpus))
     rows = torch.arange(VALIDATED)
-    judged, words = held_out.take(rows, torch.full_like(rows, -1))
+    judged, words = held_out.take(rows, torch.full_like(rows, -OWN))
     judged, judged_states = judged.float(), states_of(words)
 
     started = timed = time.monotonic()
@@ -169,8 +168,7 @@ def train(options: argparse.Namespace) -> None:
             parts = dice.choice(PARTS)
         size = options.batch * parts
         rows = torch.randint(len(corpus), (size,))
-        which = torch.randint(corpus.captions - 1, (size,))
-        latents, text = corpus.take(rows, which.where(torch.rand(size) >= PROMPTS, -1))
+        latents, text = corpus.take(rows, draw(size, corpus.captions, rows.device))
         latents, seconds = cut(latents.float(), parts)
         states = states_of(text)
         kept = (torch.rand(size, device=device) >= TEXT_DROPOUT).float()
