@@ -17,6 +17,7 @@ from audio_chain.brief import (
     energy_of,
     negative,
     render,
+    stated_alone,
     stated_bpm,
     stated_instruments,
     stated_key,
@@ -389,3 +390,29 @@ def test_instruments_are_stated_once_and_never_when_declined(phrases: list[str])
     found = stated_instruments(". ".join(phrases))
     asked = {"piano": "piano", "two cellos": "cello", "a sax": "saxophone"}
     assert found == tuple(dict.fromkeys(asked[p] for p in phrases if p in asked))
+
+
+@pytest.mark.parametrize(
+    ("text", "instrument"),
+    [
+        ("slow and sad, just a piano, really quiet", "piano"),
+        ("Only the old upright piano, no drums, no strings", "piano"),
+        ("nothing but a single cello. She's gone", "cello"),
+        ("A marimba. By itself, underwater", "marimba"),
+        ("sax on its own under the bridge", "saxophone"),
+        ("Solo violin, at dusk", "violin"),
+        ("a banjo and nothing else, thanks", "banjo"),
+        ("just a piano and a cello", None),
+        ("just a flute, then everybody", None),
+        ("just a guitar over a soft beat", None),
+        ("a solo trumpet riding on top", None),
+        ("a guitar solo at the end", None),
+        ("an accordion, or just a fiddle", None),
+        ("it's not just a piano", None),
+        ("I just want a piano", None),
+        ("a piano, just like that", None),
+        ("piano only just keeping upright", None),
+    ],
+)
+def test_an_instrument_may_be_asked_for_alone(text: str, instrument: str | None) -> None:
+    assert stated_alone(text) == instrument

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from audio_chain import weights
+from audio_chain.brief import stated_alone
 from audio_chain.models import resolve
 from audio_chain.rewrite import model_folder
 from audio_chain.rewrite.schema import parse_answer
@@ -135,6 +136,15 @@ def test_validation_memos_stay_the_same_when_memos_are_added(all_memos: list[Mem
     assert {memo.genre[0] for memo in validation} == set(GENRES)
     with pytest.raises(MemoError, match="105 validation memos asked for"):
         split(all_memos, Recipe(validation=105))
+
+
+def test_what_the_rule_finds_alone_is_alone(all_memos: list[Memo]) -> None:
+    found = [(memo, stated_alone(memo.memo)) for memo in training(all_memos)]
+    alone = [(memo, name) for memo, name in found if name is not None]
+    assert len(alone) > 30
+    for memo, name in alone:
+        assert kept([name], memo.instruments) == [True], memo.id
+        assert len(memo.instruments) == 1, memo.id
 
 
 def test_an_instrument_asked_for_alone_is_answered_alone(all_memos: list[Memo]) -> None:

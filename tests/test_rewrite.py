@@ -153,6 +153,14 @@ def test_stated_facts_overrule_the_model() -> None:
     assert (plain.key, plain.seconds) == (None, 10)
 
 
+def test_an_instrument_asked_for_alone_gets_no_company() -> None:
+    answer = Answer("lo-fi hip hop", "calm", "slow", ("piano", "drums"), (), "rain and drums")
+    assert assemble(answer, "rain, just a piano", 10.0).instruments == ("piano",)
+    assert assemble(answer, "rain, a piano", 10.0).instruments == ("piano", "drums")
+    against = Answer("lo-fi hip hop", "calm", "slow", ("drums",), ("piano",), "rain")
+    assert assemble(against, "only a piano drives me mad", 10.0).instruments == ("drums",)
+
+
 def test_named_instruments_that_the_model_forgot_come_first() -> None:
     raw = Answer("folk", "calm", "slow", ("tenor sax", "guitars"), ("oboe",), "slow folk")
     said = "a sax, a guitar, an oboe, and a bodhran. no violin"

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from audio_chain.brief.fields import ENERGIES, Brief
-from audio_chain.brief.instruments import stated_instruments
+from audio_chain.brief.instruments import stated_alone, stated_instruments
 from audio_chain.brief.profiles import energy_of, typical_bpm
 from audio_chain.brief.rendering import FAMILIES, negative, render
 from audio_chain.brief.spoken import stated_bpm, stated_key, stated_seconds
@@ -24,6 +24,7 @@ __all__ = [
     "energy_of",
     "negative",
     "render",
+    "stated_alone",
     "stated_bpm",
     "stated_instruments",
     "stated_key",

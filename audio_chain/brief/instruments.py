@@ -46,6 +46,22 @@ _DECLINED: Final = re.compile(
     r"\s+(?:[\w']+\s+){0,3}$",
     re.IGNORECASE,
 )
+_ALONE_BEFORE: Final = re.compile(
+    r"(?:(?<!\bor )\b(?:just|only|nothing (?:but|except|other than)|no more than)"
+    r"|(?:^|[.,;:!?] )(?:um |uh |so )?solo)"
+    r"(?:\s+(?:an?|the|my|his|her|that|one|single|on|old)){0,3}\s+$",
+    re.IGNORECASE,
+)
+_ALONE_AFTER: Final = re.compile(
+    r"(?:e?s)?[.,]?\s+(?:(?:all )?alone|unaccompanied|by (?:it|him|her)self|on (?:its|his|her) own"
+    r"|(?:and |with )?(?:nothing|nobody|no ?one) else)\b",
+    re.IGNORECASE,
+)
+_COMPANY: Final = re.compile(
+    r"\b(?:band|bass|beat|bell|brass|choir|drum|horn|kick|orchestra|pad|percussion|quartet|snare"
+    r"|string|synth|voice)s?\b|\bthen\b",
+    re.IGNORECASE,
+)
 
 
 def stated_instruments(text: str) -> tuple[str, ...]:
@@ -64,6 +80,36 @@ def stated_instruments(text: str) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for match in _NAME.finditer(text):
-        if not _DECLINED.search(text[: match.start()]):
+        if not _declined(match, text):
             found[_MEANT[match[0].lower()]] = None
     return tuple(found)
+
+
+def stated_alone(text: str) -> str | None:
+    """Read which instrument a person wants to hear alone.
+
+    Parameters
+    ----------
+    text : str
+        A transcript: "just a piano", "only the cello please", "a harp, by itself", "solo violin".
+
+    Returns
+    -------
+    str or None
+        The only instrument that is asked for, if the words around it say that it is to be the only
+        one and nothing else in the text speaks of company ("just a flute, then the strings").
+    """
+    if len(stated := stated_instruments(text)) != 1:
+        return None
+    others = [match for match in _COMPANY.finditer(text) if not _declined(match, text)]
+    for match in _NAME.finditer(text):
+        before, after = text[: match.start()], text[match.end() :]
+        said = _ALONE_BEFORE.search(before) or _ALONE_AFTER.match(after)
+        within = range(match.start(), match.end() + 1)
+        if said and not _declined(match, text) and all(one.start() in within for one in others):
+            return stated[0]
+    return None
+
+
+def _declined(match: re.Match[str], text: str) -> bool:
+    return bool(_DECLINED.search(text[: match.start()]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audio_chain.brief import (
     Brief,
     energy_of,
+    stated_alone,
     stated_bpm,
     stated_instruments,
     stated_key,
@@ -52,8 +53,12 @@ def assemble(answer: Answer, transcript: str, seconds: float) -> Brief:
 def with_stated(answer: Answer, transcript: str) -> tuple[str, ...]:
     """Put instruments that the person asks for, and the answer forgot, before those it has.
 
-    What the answer avoids is not added: the language model may have understood more.
+    One that is asked for alone stays alone. What the answer avoids is not added: the language model
+    may have understood more.
     """
+    alone = stated_alone(transcript)
+    if alone is not None and alone not in answer.avoid:
+        return (alone,)
     missing = [
         name
         for name in stated_instruments(transcript)
