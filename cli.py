@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from audio_chain import __version__
 from audio_chain.backends import commands as backends
 from audio_chain.errors import ChainError, UsageError
-from audio_chain.request import MemoRequest
+from audio_chain.request import RECORDINGS, SAMPLING, MemoRequest
 from audio_chain.terminal.options import add_models, add_music, add_output
 from eval import commands as evaluation
 from eval.gallery import commands as gallery
@@ -244,8 +244,9 @@ def _chain(arguments: argparse.Namespace) -> Chain:
 def _music(arguments: argparse.Namespace) -> dict[str, Any]:
     """The part of a request that `add_music` asks for."""
     names = [
-        *("count", "seconds", "seed", "guidance", "guidance_end", "temperature", "top_k", "top_p"),
-        *("continue_from", "melody", "format"),
+        *("count", "seconds", "seed", "format"),
+        *RECORDINGS,
+        *SAMPLING,
     ]
     chosen = {name: getattr(arguments, name) for name in names}
     return {**chosen, "loudness": not arguments.no_loudness, "fades": not arguments.no_fades}

@@ -25,10 +25,27 @@ DEFAULT_SECONDS: Final = 10.0
 
 MAX_SEED: Final = 2**63 - 1
 
+_RANGES: Final[dict[str, tuple[float, float, bool]]] = {
+    "guidance": (0.0, 100.0, False),
+    "guidance_end": (0.0, 100.0, False),
+    "temperature": (0.0, 100.0, True),
+    "top_k": (0, 1_000_000, False),
+    "top_p": (0.0, 1.0, False),
+    "steps": (1, 1000, False),
+    "strength": (0.0, 1.0, True),
+}
+"""Least and most of a setting, and whether the least itself is too little."""
+
 _STARTS: Final = ("memo", "text", "brief", "prompt", "negative")
 
-RECORDINGS: Final = ("continue_from", "melody")
+RECORDINGS: Final = ("continue_from", "melody", "variation_of")
 """Settings that name audio files for the generator."""
+
+SAMPLING: Final = (
+    *("guidance", "temperature", "top_k", "top_p", "guidance_end"),
+    *("steps", "sampler", "strength", "inpaint"),
+)
+"""Settings of the generator that are its own where nobody asks for others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,21 +74,32 @@ class MemoRequest:
         How many tracks, with the seeds ``seed``, ``seed + 1``, ...
     seed : int, optional
         0 to `MAX_SEED`. Default: drawn at random and recorded with the run.
-    guidance : float
+    guidance : float, optional
         How strongly the words steer (classifier-free guidance), at least 0; at 1 they are
-        followed without being exaggerated.
-    temperature : float
-        Of the sampler, above 0; low is cautious.
-    top_k : int
+        followed without being exaggerated. Of this and of the next settings the default is the
+        model's own, and a model refuses those that it has no use for.
+    temperature : float, optional
+        Of the tokens' sampler, above 0; low is cautious.
+    top_k : int, optional
         Sample among that many most probable tokens; 0 for all.
-    top_p : float
+    top_p : float, optional
         Sample among the most probable tokens that sum to this probability; 0 to use `top_k`.
     guidance_end : float, optional
         Guidance at the end of a track, where it is to change evenly from `guidance` on.
+    steps : int, optional
+        Of a diffusion, 1 to 1000.
+    sampler : str, optional
+        How a diffusion takes its steps, such as "dpmpp-2m" or "euler".
+    strength : float, optional
+        How far a variation may go, above 0 to 1: it begins with so much noise.
+    inpaint : tuple of float, optional
+        Beginning and end, in seconds, of the part of `variation_of` that is made anew.
     continue_from : path, optional
         A recording that every track begins with; `seconds` counts it in.
     melody : path, optional
         A recording with the melody that every track follows, for a model that can.
+    variation_of : path, optional
+        A recording that every track is a variation of; `seconds` is its length by default.
     format : str
         One of `FORMATS`.
     loudness, fades : bool
@@ -95,13 +123,18 @@ class MemoRequest:
     seconds: float | None = None
     count: int = 1
     seed: int | None = None
-    guidance: float = 3.0
-    temperature: float = 1.0
-    top_k: int = 250
-    top_p: float = 0.0
+    guidance: float | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
     guidance_end: float | None = None
+    steps: int | None = None
+    sampler: str | None = None
+    strength: float | None = None
+    inpaint: tuple[float, float] | None = None
     continue_from: Path | None = None
     melody: Path | None = None
+    variation_of: Path | None = None
     format: str = "flac"
     loudness: bool = True
     fades: bool = True
@@ -130,14 +163,23 @@ class MemoRequest:
         _check("count", self.count, 1, 1000)
         if self.seed is not None:
             _check("seed", self.seed, 0, MAX_SEED - self.count + 1)
-        _check("guidance", self.guidance, 0.0, 100.0)
-        if self.guidance_end is not None:
-            _check("guidance-end", self.guidance_end, 0.0, 100.0)
-        _check("temperature", self.temperature, 0.0, 100.0, above=True)
-        _check("top-k", self.top_k, 0, 1_000_000)
-        _check("top-p", self.top_p, 0.0, 1.0)
+        self._check_sampling()
         if self.format not in FORMATS:
             raise UsageError(f"the format {self.format!r} is not one of {', '.join(FORMATS)}")
+
+    def _check_sampling(self) -> None:
+        for name, (least, most, above) in _RANGES.items():
+            if (value := getattr(self, name)) is not None:
+                _check(name.replace("_", "-"), value, least, most, above=above)
+        if self.variation_of is None and (self.strength, self.inpaint) != (None, None):
+            raise UsageError("strength and inpaint go with variation-of, the recording to change")
+        if self.variation_of is not None and self.continue_from is not None:
+            raise UsageError("a track is a variation of a recording or continues one, not both")
+        if self.inpaint is not None:
+            begin, end = self.inpaint
+            _check("the end of what to inpaint", end, max(0.0, begin), 3600.0, above=True)
+            _check("the beginning of what to inpaint", begin, 0.0, 3600.0)
+            object.__setattr__(self, "inpaint", (float(begin), float(end)))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -189,8 +231,14 @@ class MemoRequest:
     @property
     def extras(self) -> tuple[str, ...]:
         """Flags of what is asked of the generator besides words."""
-        extras = [name for name in (*RECORDINGS, "guidance_end") if getattr(self, name) is not None]
+        extras = [name for name in (*RECORDINGS, *SAMPLING) if getattr(self, name) is not None]
         return tuple(f"--{name.replace('_', '-')}" for name in extras)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Of the settings in `SAMPLING` those that were asked for."""
+        settings = {name: getattr(self, name) for name in SAMPLING}
+        return {name: value for name, value in settings.items() if value is not None}
 
     def settings(self) -> dict[str, Any]:
         """All but what to start from, as plain values for a manifest."""

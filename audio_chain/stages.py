@@ -60,6 +60,8 @@ class Pass:
         The same of the generator's, by the setting that names them.
     begun_seconds : float
         Length of what the tracks continue from.
+    varied_seconds : float or None
+        Length of what the tracks are variations of.
     transcript : Transcript or None
     brief : Brief or None
     prompt, negative : str
@@ -81,6 +83,12 @@ class Pass:
         lengths = {name: probe(path).seconds or 0.0 for name, path in request.recordings.items()}
         self.recordings = {name: describe_memo(path) for name, path in request.recordings.items()}
         self.begun_seconds = lengths.get("continue_from", 0.0)
+        self.varied_seconds = lengths.get("variation_of")
+        if self.varied_seconds and (request.seconds or 0.0) > self.varied_seconds + 0.01:
+            raise UsageError(
+                f"what to vary is {self.varied_seconds:.1f} s long: --seconds can't be more, and "
+                "--continue-from goes on from it"
+            )
         self.transcript = request.transcript
         self.brief = request.brief
         self.prompt = request.prompt or ""
@@ -164,13 +172,16 @@ class Pass:
     def generate(self) -> Iterator[Event]:
         """Play."""
         request, card = self.request, self.backends.cards["generate"]
-        wanted = request.seconds or (
-            self.begun_seconds + (self.brief.seconds if self.brief else DEFAULT_SECONDS)
-        )
+        fresh = self.brief.seconds if self.brief else DEFAULT_SECONDS
+        wanted = request.seconds or self.varied_seconds or self.begun_seconds + fresh
+        least_seconds = 0.0
 
         def play(progress: Progress) -> tuple[Clip, ...]:
+            nonlocal least_seconds
             with _enough_memory(card):
                 generator = self.backends.generator()
+                least_seconds = generator.least_seconds
+                self.request = replace(request, **{**generator.defaults, **request.sampling})
                 if request.seconds and wanted > generator.max_seconds:
                     raise UsageError(
                         f"{card.name} makes at most {generator.max_seconds:g} s at a time, "
@@ -193,7 +204,13 @@ class Pass:
         )
         if self.track_seconds < wanted:
             most = f"{card.name} makes at most {self.track_seconds:g} s at a time"
-            yield Notice(f"{most}, not the {wanted:g} s of the brief")
+            whole = "the recording" if self.varied_seconds else "the brief"
+            yield Notice(f"{most}, not the {wanted:g} s of {whole}")
+        if self.track_seconds < least_seconds:
+            yield Notice(
+                f"{card.name} was trained on windows of {least_seconds:.1f} s and makes a whole "
+                "one each time: shorter tracks take as long"
+            )
         self.backends.done("generate")
 
     def _task(self) -> GenerationRequest:
@@ -205,14 +222,11 @@ class Pass:
             prompts=(self.prompt,) * request.count,
             seconds=self.track_seconds,
             seeds=request.seeds,
-            guidance=request.guidance,
-            temperature=request.temperature,
-            top_k=request.top_k,
-            top_p=request.top_p,
             negative=self.negative,
-            guidance_end=request.guidance_end,
             beginning=clips.get("continue_from"),
             melody=clips.get("melody"),
+            source=clips.get("variation_of"),
+            **request.sampling,
         )
 
     def finish(self) -> Generator[Event, None, Run]:

@@ -37,7 +37,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         "--models",
         required=True,
         metavar="MODEL[:SETTING=X][,...]",
-        help="music models; settings are guidance, temperature, top_k, top_p",
+        help="music models; settings are guidance, temperature, top_k, top_p, steps, sampler",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FOLDER", help="new, or to go on with"

@@ -28,8 +28,10 @@ RATE, HOP, WINDOW, CHANNELS = 1000, 8, 64, 4
 WORDS = ["[PAD]", "[UNK]", "sad", "piano", "fast", "drums", "a", "waltz", "of", "strings"]
 
 
-def tiny(seed: int = 0, *, stereo: bool = True, **scheduler: Any) -> StableAudioPipeline:
-    """A pipeline with half a second's window."""
+def tiny(
+    seed: int = 0, *, stereo: bool = True, fine: bool = False, **scheduler: Any
+) -> StableAudioPipeline:
+    """A pipeline with half a second's window, at 1000 samples a second or (`fine`) at 8000."""
     torch.manual_seed(seed)
     vocabulary = {word: index for index, word in enumerate(WORDS)}
     words = Tokenizer(tokenizer_models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -40,12 +42,12 @@ def tiny(seed: int = 0, *, stereo: bool = True, **scheduler: Any) -> StableAudio
     pipeline = StableAudioPipeline(
         vae=AutoencoderOobleck(
             encoder_hidden_size=2 * CHANNELS,
-            downsampling_ratios=[2, 4],
-            channel_multiples=[1, 2],
+            downsampling_ratios=[2, 4, 8] if fine else [2, 4],
+            channel_multiples=[1, 2, 2] if fine else [1, 2],
             decoder_channels=8,
             decoder_input_channels=CHANNELS,
             audio_channels=2 if stereo else 1,
-            sampling_rate=RATE,
+            sampling_rate=8 * RATE if fine else RATE,
         ),
         text_encoder=T5EncoderModel(
             T5Config(vocab_size=50, d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3)

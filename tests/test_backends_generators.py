@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from audio_chain import models, weights
+from audio_chain.audio import Clip
 from audio_chain.backends.environments import folder_of, install, python_of
 from audio_chain.backends.recipes import recipe
 from audio_chain.backends.tasks.standins import stand_in_for_xformers
@@ -56,10 +57,9 @@ def samples(generator: WorkedGenerator, request: GenerationRequest) -> list[np.n
 
 
 def test_only_settings_that_were_chosen_count_as_such() -> None:
-    assert sampling_of(ask())["chosen"] == []
-    chosen = sampling_of(ask(temperature=0.5, top_k=0))
-    assert chosen["chosen"] == ["temperature", "top_k"]
-    assert (chosen["guidance"], chosen["temperature"]) == (3.0, 0.5)
+    assert sampling_of(ask()) == {}
+    assert sampling_of(ask(temperature=0.5, top_k=0)) == {"temperature": 0.5, "top_k": 0}
+    assert sampling_of(ask(top_p=0.0, guidance=3.0, steps=4)) == {"guidance": 3.0, "steps": 4}
 
 
 def test_without_the_backend_the_message_says_how_to_get_it(
@@ -241,6 +241,23 @@ class TestStableAudioTools:
             ask(negative="loud drums"),
         ):
             assert not np.array_equal(sound, samples(diffusion, other)[0])
+
+    def test_settings_of_a_diffusion_and_sound_to_vary(self, diffusion: WorkedGenerator) -> None:
+        defaults = dict(diffusion.defaults)
+        (sound,) = samples(diffusion, ask(steps=4))
+        assert not np.array_equal(sound, samples(diffusion, ask(steps=5))[0])
+        (told,) = samples(diffusion, ask(**{**defaults, "steps": 4}))
+        np.testing.assert_array_equal(sound, told)
+        with pytest.raises(UsageError, match="no sampler 'magic'; choose one of"):
+            samples(diffusion, ask(sampler="magic"))
+        clip = Clip(0.1 * np.ones((1, 8000), np.float32), 16_000)
+        near, far = (
+            samples(diffusion, ask(source=clip, strength=strength, steps=4))[0]
+            for strength in (0.01, 0.9)
+        )
+        assert not np.array_equal(near, far)
+        with pytest.raises(UsageError, match="not made to fill in parts"):
+            samples(diffusion, ask(source=clip, inpaint=(0.1, 0.2), steps=4))
 
     def test_what_is_not_its_checkpoint(self, write: Write, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"lacks model_config\.json"):

@@ -21,7 +21,8 @@ def render(brief: Brief, family: str) -> str:
     family : str
         ``musicgen-nano`` or ``stable-audio-nano`` (a caption of the data factory), ``musicgen``
         or ``audiocraft`` (a description as in MusicCaps, Agostinelli et al. 2023),
-        ``stable-audio`` or ``stable-audio-tools`` (tags).
+        ``stable-audio-3`` likewise, ``stable-audio``, ``stable-audio-tools`` or ``ace-step``
+        (tags).
 
     Returns
     -------
@@ -87,6 +88,8 @@ _RENDERERS: Final[dict[str, Callable[[Brief], str]]] = {
     "musicgen": _musicgen,
     "stable-audio-nano": _nano,
     "stable-audio": _stable_audio,
+    "stable-audio-3": _musicgen,
+    "ace-step": _stable_audio,
     "audiocraft": _musicgen,
     "stable-audio-tools": _stable_audio,
 }

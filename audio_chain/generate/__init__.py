@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from audio_chain.building import BUILDING
 from audio_chain.errors import UsageError
@@ -144,12 +144,18 @@ class Generator(Protocol):
         Samples a second of what it makes.
     max_seconds : float
         The longest piece it can make.
+    least_seconds : float
+        What the shortest piece costs as much as; 0 where a shorter one always costs less.
+    defaults : mapping
+        Settings of a request, by name, where it has none of its own.
     """
 
     name: str
     family: str
     rate: int
     max_seconds: float
+    least_seconds: float
+    defaults: Mapping[str, Any]
 
     def generate(
         self, request: GenerationRequest, *, progress: Progress = silent
@@ -166,11 +172,20 @@ class StreamingGenerator(Generator, Protocol):
         ...
 
 
+_TOKENS: Final = ("--temperature", "--top-k", "--top-p")
+_DIFFUSION: Final = ("--steps", "--sampler", "--variation-of", "--strength", "--inpaint")
 _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
-    "musicgen": ("--continue-from", "--guidance-end", "--melody"),
-    "musicgen-nano": ("--continue-from", "--guidance-end"),
+    "musicgen": (*_TOKENS, "--continue-from", "--guidance-end", "--melody"),
+    "musicgen-nano": (*_TOKENS, "--continue-from", "--guidance-end"),
+    "audiocraft": _TOKENS,
+    "stable-audio": (*_DIFFUSION, "--continue-from"),
+    "stable-audio-nano": (*_DIFFUSION, "--continue-from"),
+    "stable-audio-tools": _DIFFUSION,
+    "stable-audio-3": ("--steps", "--variation-of", "--strength", "--inpaint", "--continue-from"),
+    "ace-step": ("--steps", "--variation-of", "--inpaint", "--continue-from"),
 }
-"""What a family takes besides words; of ``musicgen``, only melody models take melodies."""
+"""What a family takes besides words, length, seed and guidance; of ``musicgen``, only melody models
+take melodies."""
 
 
 def check_extras(card: ModelCard, extras: Iterable[str]) -> None:
@@ -189,8 +204,9 @@ def check_extras(card: ModelCard, extras: Iterable[str]) -> None:
         One of them is beyond it.
     """
     for flag in extras:
-        if flag not in _EXTRAS.get(card.family, ()):
-            able = "musicgen-melody" if flag == "--melody" else "a MusicGen"
+        if flag != "--guidance" and flag not in _EXTRAS.get(card.family, ()):
+            able = "a Stable Audio" if flag in _DIFFUSION else "a MusicGen"
+            able = "musicgen-melody" if flag == "--melody" else able
             raise UsageError(f"{card.name} can't use {flag}: leave it out, or give --model {able}")
 
 
@@ -204,6 +220,12 @@ def _stable_audio(card: ModelCard, device: str, offline: bool, progress: Progres
     from audio_chain.generate.stable_audio import load_stable_audio
 
     return load_stable_audio(card, device=device, offline=offline, progress=progress)
+
+
+def _pipeline(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
+    from audio_chain.generate.pipelines import load_pipeline
+
+    return load_pipeline(card, device=device, offline=offline, progress=progress)
 
 
 def _audiocraft(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
@@ -225,6 +247,8 @@ _FAMILIES: Final[Mapping[str, Callable[[ModelCard, str, bool, Progress], Generat
     "musicgen-nano": _musicgen,
     "stable-audio": _stable_audio,
     "stable-audio-nano": _stable_audio,
+    "stable-audio-3": _pipeline,
+    "ace-step": _pipeline,
     "audiocraft": _audiocraft,
     "stable-audio-tools": _stable_audio_tools,
 }

@@ -13,14 +13,12 @@ from audio_chain.backends.workers import open_worker
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
 from audio_chain.progress import Progress, silent
+from audio_chain.request import SAMPLING
 from audio_chain.weights import Delegated
 
 if TYPE_CHECKING:
     from audio_chain.generate import GenerationRequest
     from audio_chain.models import ModelCard
-
-GUIDANCE: Final = 3.0
-"""Where a request has none of its own, and the model no better one."""
 
 LOADING_PATIENCE_S: Final = 3600.0
 """Seconds that loading may take without a word: a first download has no steps to report."""
@@ -46,6 +44,8 @@ class WorkedGenerator:
         self.family = card.family
         self.rate: int = facts["rate"]
         self.max_seconds: float = facts["max_seconds"]
+        self.least_seconds: float = facts["least_seconds"]
+        self.defaults: Mapping[str, Any] = facts["defaults"]
         self._worker = worker
         self._model = dict(model)
 
@@ -59,6 +59,8 @@ class WorkedGenerator:
                 f"{request.seconds:g}: lower --seconds"
             )
         pieces = len(request.prompts)
+        arrays = {} if request.source is None else {"source": request.source.samples}
+        rate = None if request.source is None else request.source.rate
         for piece, (prompt, seed) in enumerate(zip(request.prompts, request.seeds, strict=True)):
 
             def stepped(done: float, total: float, before: int = piece) -> None:
@@ -72,8 +74,9 @@ class WorkedGenerator:
                 "seconds": request.seconds,
                 "seed": seed,
                 "sampling": sampling_of(request),
+                "source_rate": rate,
             }
-            answer = self._worker.call("generate", values, progress=stepped)
+            answer = self._worker.call("generate", values, arrays=arrays, progress=stepped)
             samples = np.ascontiguousarray(answer.arrays["samples"], dtype=np.float32)
             yield Clip(samples, answer.values["rate"])
 
@@ -83,13 +86,10 @@ class WorkedGenerator:
 
 
 def sampling_of(request: GenerationRequest) -> dict[str, Any]:
-    """Settings of the sampler, and which of them are not just the defaults."""
-    names = ("guidance", "temperature", "top_k", "top_p")
-    settings = {name: getattr(request, name) for name in names}
-    defaults = type(request).__dataclass_fields__
-    chosen = [name for name in names if settings[name] != defaults[name].default]
-    guidance = GUIDANCE if request.guidance is None else request.guidance
-    return {**settings, "guidance": guidance, "chosen": chosen}
+    """Settings of the sampler that are not just the defaults of a request."""
+    fields = type(request).__dataclass_fields__
+    settings = {name: getattr(request, name) for name in SAMPLING}
+    return {name: value for name, value in settings.items() if value != fields[name].default}
 
 
 def load_worked(

@@ -36,8 +36,8 @@ class ModelCard:
         Which code runs it: ``ctranslate2-whisper``, ``transformers-whisper``, ``causal-lm``
         (a transformers folder or a GGUF file), ``lora-adapter`` (on the one model in `needs`),
         ``chat-server``, ``musicgen-nano``, ``musicgen``, ``stable-audio-nano``,
-        ``stable-audio``, ``sentence-encoder``, ``clap-nano``, ``spectral-codec``,
-        ``laion-clap``, ``encodec``, ``mert``, ``panns``.
+        ``stable-audio``, ``stable-audio-3``, ``ace-step``, ``sentence-encoder``, ``clap-nano``,
+        ``spectral-codec``, ``laion-clap``, ``encodec``, ``mert``, ``panns``.
     title : str
         For people.
     parameters : int

@@ -161,8 +161,9 @@ def _hub_card(name: str, stage: Stage) -> ModelCard:
             family, patterns = "ctranslate2-whisper", CTRANSLATE2_FILES
     elif stage == "generate":
         family = "musicgen"
-        if "stable-audio" in lower:
-            family, patterns = "stable-audio", DIFFUSERS_FILES
+        diffusions = ("stable-audio-3", "ace-step", "stable-audio")
+        if kin := next((mark for mark in diffusions if mark in lower), None):
+            family, patterns = kin, DIFFUSERS_FILES
     elif stage == "rewrite":
         family = "causal-lm"
     else:
@@ -207,9 +208,11 @@ def _look_into(path: Path, stage: Stage) -> tuple[Stage, str]:
 
 
 def _diffusion_family(index: Mapping[str, Any]) -> str:
-    """Tell from a pipeline's index whether it shares its text encoder with our own models."""
-    shares = index.get("text_encoder") == ["audio_chain", "MiniLM"]
-    return "stable-audio-nano" if shares else "stable-audio"
+    """Tell from a pipeline's index which code runs it."""
+    if index.get("text_encoder") == ["audio_chain", "MiniLM"]:
+        return "stable-audio-nano"
+    families = {"StableAudio3Pipeline": "stable-audio-3", "AceStepPipeline": "ace-step"}
+    return families.get(str(index.get("_class_name")), "stable-audio")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

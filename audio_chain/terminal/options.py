@@ -36,22 +36,68 @@ def add_music(parser: argparse.ArgumentParser) -> None:
     option("-n", int, "tracks, each with the next seed (1)", "N", dest="count", default=1)
     option("--seconds", float, f"length (what is said, or {DEFAULT_SECONDS:g})", "S")
     option("--seed", int, "repeatable chance (default: drawn, and recorded)", "N")
-    shown = {
-        "guidance": "how strongly the words steer; 1 is without exaggeration",
-        "temperature": "how daring the sampler is",
-        "top_k": "sample among so many tokens; 0 is all",
-        "top_p": "sample among the likeliest tokens of this sum; 0 is off",
-    }
-    for name, text in shown.items():
-        value = getattr(default, name)
-        flag = f"--{name.replace('_', '-')}"
-        option(flag, type(value), f"{text} ({value:g})", "X", default=value)
-    option("--guidance-end", float, "guidance at the end, where it is to change evenly", "X")
+    option("--guidance", float, "how strongly the words steer; 1 is plainly (the model's own)", "X")
     option("--continue-from", Path, "audio that the music begins with; --seconds counts it", "FILE")
-    option("--melody", Path, "audio whose melody the music follows (musicgen-melody)", "FILE")
     group.add_argument("--format", choices=FORMATS, default=default.format, help="(%(default)s)")
     group.add_argument("--no-loudness", action="store_true", help="don't bring it to -14 LUFS")
     group.add_argument("--no-fades", action="store_true", help="don't fade the ends")
+
+    tokens = parser.add_argument_group("of MusicGen")
+    tokens.add_argument("--temperature", type=float, metavar="X", help="how daring it is (1)")
+    tokens.add_argument(
+        "--top-k", type=int, metavar="N", help="sample among so many tokens; 0 is all (250)"
+    )
+    tokens.add_argument(
+        "--top-p",
+        type=float,
+        metavar="X",
+        help="sample among the likeliest tokens of this sum; 0 is off (0)",
+    )
+    tokens.add_argument(
+        "--guidance-end",
+        type=float,
+        metavar="X",
+        help="guidance at the end, where it is to change evenly",
+    )
+    tokens.add_argument(
+        "--melody",
+        type=Path,
+        metavar="FILE",
+        help="audio whose melody the music follows (musicgen-melody)",
+    )
+    diffusion = parser.add_argument_group("of Stable Audio")
+    diffusion.add_argument("--steps", type=int, metavar="N", help="of the way from noise")
+    diffusion.add_argument(
+        "--sampler", metavar="NAME", help="dpmpp-2m-sde, dpmpp-2m, euler or pingpong"
+    )
+    diffusion.add_argument(
+        "--variation-of", type=Path, metavar="FILE", help="audio to vary, or to change a part of"
+    )
+    diffusion.add_argument(
+        "--strength",
+        type=float,
+        metavar="X",
+        help="how far a variation may go: 0 not at all, 1 anywhere (0.6; 1 with --inpaint)",
+    )
+    diffusion.add_argument(
+        "--inpaint",
+        type=_span,
+        metavar="A-B",
+        help="make only this part anew, in seconds, such as 4-6",
+    )
+
+
+def _span(text: str) -> tuple[float, float]:
+    """Read ``4-6`` or ``0.5-2.25``."""
+    begin, dash, end = text.partition("-")
+    try:
+        if not dash:
+            raise ValueError
+        return float(begin), float(end)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no part such as 4-6, from and to in seconds"
+        ) from None
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

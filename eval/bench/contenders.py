@@ -11,21 +11,23 @@ from typing import Any, Final
 
 from audio_chain import models
 from audio_chain.errors import UsageError
-from audio_chain.generate import GenerationRequest
+from audio_chain.generate import GenerationRequest, check_extras
 from audio_chain.manifest import describe_models
 from audio_chain.models import ModelCard
 from audio_chain.progress import Progress, silent
 from audio_chain.run import slug
 
-SETTINGS: Final[Mapping[str, type[int] | type[float]]] = {
+SETTINGS: Final[Mapping[str, type[int] | type[float] | type[str]]] = {
     "guidance": float,
     "temperature": float,
     "top_k": int,
     "top_p": float,
+    "steps": int,
+    "sampler": str,
 }
 """What can follow a model's name, and of which kind it is."""
 
-_SETTING: Final = re.compile(r":(guidance|temperature|top_k|top_p)=([^:=]*)$")
+_SETTING: Final = re.compile(rf":({'|'.join(SETTINGS)})=([^:=]*)$")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Contender:
     label : str
         As it was asked for, such as ``musicgen-nano:guidance=1``.
     card : ModelCard
-    settings : mapping of str to float
+    settings : mapping of str to float or str
         Of the sampler, where they are not the defaults of `GenerationRequest`.
     """
 
@@ -98,6 +100,7 @@ def _contender(label: str) -> Contender:
         except ValueError:
             raise UsageError(f"{label}: {field} must be a number, not {value!r}") from None
     card = models.resolve(name, "generate")
+    check_extras(card, (f"--{field.replace('_', '-')}" for field in settings))
     contender = Contender(label, card, settings)
     contender.request("-", 1.0, 0)  # out of range is said before anything is made
     return contender

@@ -20,7 +20,7 @@ CLIPS: Final = "clips"
 SUFFIX: Final = ".flac"
 
 _FORMAT: Final = 1
-_SETTINGS: Final = ("guidance", "temperature", "top_k", "top_p")
+_SETTINGS: Final = ("guidance", "temperature", "top_k", "top_p", "steps", "sampler")
 _IN_LABEL: Final = re.compile(rf"(?::(?:{'|'.join(_SETTINGS)})=[^:=]*)+$")
 
 
@@ -49,7 +49,7 @@ def read_clip(path: Path, scores: ScoreFiles) -> Exhibit:
         text, asks = str(prompt["text"]), dict(prompt.get("asks", {}))
         seed, seconds = int(request["seeds"][0]), float(request["seconds"])
         model = _IN_LABEL.sub("", str(raw["model"]))
-        settings = {name: request[name] for name in _SETTINGS if name in request}
+        settings = {name: request[name] for name in _SETTINGS if request.get(name) is not None}
         sound = path.with_suffix(SUFFIX)
         return Exhibit(
             track=sound,

@@ -22,6 +22,9 @@ _LABELS: Final = {
     "steps": "Steps",
     "top_k": "Top-k",
     "top_p": "Top-p",
+    "sampler": "Sampler",
+    "variation_of": "Variation of",
+    "inpaint": "Made anew (s)",
     "seed": "Seed",
     "seconds": "Length (s)",
     "whisper": "Recogniser",
@@ -38,7 +41,10 @@ _LABELS: Final = {
     "found_key": "Key heard",
     "key": "Key verdict",
 }
-_FIRST: Final = ("model", "guidance", "temperature", "steps", "top_k", "top_p", "seed", "seconds")
+_FIRST: Final = (
+    *("model", "guidance", "temperature", "steps", "sampler", "strength", "top_k", "top_p"),
+    *("seed", "seconds"),
+)
 _LAST: Final = ("negative", "whisper", "llm", "created")
 _HEARD: Final = ("asked_bpm", "found_bpm", "tempo", "asked_key", "found_key", "key")
 _NOT_SHOWN: Final = ("title", "count", "seconds", "seed", "language")

@@ -29,8 +29,10 @@ CHECKPOINT: Final = ("state_dict.bin", "compression_state_dict.bin")
 DEBUG: Final = {"debug": MusicGen, "debug-sound": AudioGen}
 """Tiny models with random weights, which audiocraft has for tests."""
 
-_LONGEST_S: Final = 600.0
+MUSICGEN: Final = {"guidance": 3.0, "temperature": 1.0, "top_k": 250, "top_p": 0.0}
+"""Settings of MusicGen and AudioGen where a request has none."""
 
+_LONGEST_S: Final = 600.0
 
 _models: Final = LastUsed[Any]()
 
@@ -40,7 +42,14 @@ def load(job: Job) -> Reply:
     model = _model(job.values)
     fixed = isinstance(model, MAGNeT)
     seconds = float(model.max_duration) if fixed else _LONGEST_S
-    return Reply({"rate": int(model.sample_rate), "max_seconds": seconds})
+    return Reply(
+        {
+            "rate": int(model.sample_rate),
+            "max_seconds": seconds,
+            "least_seconds": seconds if fixed else 0.0,
+            "defaults": {} if fixed else MUSICGEN,
+        }
+    )
 
 
 def generate(job: Job) -> Reply:
@@ -53,7 +62,7 @@ def generate(job: Job) -> Reply:
     else:
         # what is longer than the model's window is made in windows that overlap
         window = {"extend_stride": 0.6 * model.max_duration} if seconds > model.max_duration else {}
-        sampling = values["sampling"]
+        sampling = MUSICGEN | values["sampling"]
         model.set_generation_params(
             duration=seconds,
             cfg_coef=sampling["guidance"],
@@ -80,7 +89,7 @@ def check(job: Job) -> Reply:
         "negative": "",
         "seconds": 1.0,
         "seed": 1,
-        "sampling": {"guidance": 3.0, "temperature": 1.0, "top_k": 250, "top_p": 0.0},
+        "sampling": {},
     }
     start = time.perf_counter()
     samples = generate(Job(values, {}, job.progress)).arrays["samples"]
@@ -125,7 +134,7 @@ def _magnet_settings(sampling: Mapping[str, Any], codes: int) -> dict[str, Any]:
     defaults a request has.
     """
     names = {"guidance": "max_cfg_coef"}
-    chosen = {name: sampling[name] for name in sampling["chosen"]}
+    chosen = dict(sampling)
     if "top_k" in chosen:
         chosen["top_k"] = min(chosen["top_k"], codes)
         chosen.setdefault("top_p", 0.0)  # it would win over top-k

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,10 @@ from typing import Any, Final
 import torch
 from safetensors.torch import load_file, save_file
 from stable_audio_tools import create_model_from_config
-from stable_audio_tools.inference.generation import generate_diffusion_cond
+from stable_audio_tools.inference.generation import (
+    generate_diffusion_cond,
+    generate_diffusion_cond_inpaint,
+)
 
 from audio_chain.backends.serve import Job, Reply
 from audio_chain.backends.tasks.checkpoints import LastUsed, checkpoint, only_tensors
@@ -22,10 +25,24 @@ from audio_chain.errors import UsageError
 
 CHECKPOINT: Final = ("model_config.json", "model.safetensors")
 
-# Steps that these objectives are usually sampled in, and with which sampler. Distilled models
-# ("rf_denoiser") predict the sound itself and need few.
-_SAMPLING: Final = {"v": (100, "dpmpp-3m-sde"), "rectified_flow": (50, "euler")}
-_DISTILLED: Final = (8, "pingpong")
+# How these objectives are usually sampled; the guidance is the package's own. Distilled models
+# ("rf_denoiser") predict the sound itself, need few steps, and have their guidance inside.
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "v": {"guidance": 6.0, "steps": 100, "sampler": "dpmpp-3m-sde"},
+    "rectified_flow": {"guidance": 6.0, "steps": 50, "sampler": "euler"},
+}
+_DISTILLED: Final[Mapping[str, Any]] = {"guidance": 1.0, "steps": 8, "sampler": "pingpong"}
+
+_SAMPLERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "v": (
+        *("dpmpp-2m", "dpmpp-2m-sde", "dpmpp-3m-sde", "k-heun", "k-lms", "k-dpmpp-2s-ancestral"),
+        *("k-dpm-2", "k-dpm-fast", "k-dpm-adaptive", "v-ddim"),
+    ),
+}
+_FLOW_SAMPLERS: Final = ("euler", "rk4", "dpmpp", "pingpong")
+
+VARIATION: Final = 0.6
+"""Strength of a variation where none is asked for, as elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,18 @@ class _Loaded:
     model: Any
     rate: int
     frames: int
+    fills: bool
+    """Whether it was made to fill in parts."""
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        return _DEFAULTS.get(self.model.diffusion_objective, _DISTILLED)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether a shorter piece takes less: the package sees to it."""
+        marks = ("mask_padding_attention", "use_effective_length_for_schedule")
+        return any(getattr(self.model, mark, False) for mark in marks)
 
 
 _models: Final = LastUsed[_Loaded]()
@@ -41,7 +70,15 @@ _models: Final = LastUsed[_Loaded]()
 def load(job: Job) -> Reply:
     """Load a model and tell its facts."""
     loaded = _model(job.values)
-    return Reply({"rate": loaded.rate, "max_seconds": loaded.frames / loaded.rate})
+    seconds = loaded.frames / loaded.rate
+    return Reply(
+        {
+            "rate": loaded.rate,
+            "max_seconds": seconds,
+            "least_seconds": 0.0 if loaded.adapts else seconds,
+            "defaults": dict(loaded.defaults),
+        }
+    )
 
 
 def generate(job: Job) -> Reply:
@@ -53,21 +90,26 @@ def generate(job: Job) -> Reply:
     values = job.values
     loaded = _model(values)
     model, rate = loaded.model, loaded.rate
-    steps, sampler = _SAMPLING.get(model.diffusion_objective, _DISTILLED)
-    steps = int(values["sampling"].get("steps") or steps)
+    sampling = {**loaded.defaults, **values["sampling"]}
+    steps, sampler = int(sampling["steps"]), sampling["sampler"]
+    known = _SAMPLERS.get(model.diffusion_objective, _FLOW_SAMPLERS)
+    if sampler not in known:
+        raise UsageError(f"this model has no sampler {sampler!r}; choose one of {', '.join(known)}")
     conditions = {"seconds_start": 0, "seconds_total": float(values["seconds"])}
     against = None
     if values["negative"]:
         against = [{**conditions, "prompt": values["negative"]}]
 
+    play, more = _edited(job, loaded)
+
     def stepped(state: Mapping[str, Any]) -> None:
         job.progress(state["i"] + 1, steps)
 
     with torch.inference_mode():
-        audio = generate_diffusion_cond(
+        audio = play(
             model,
             steps=steps,
-            cfg_scale=values["sampling"]["guidance"],
+            cfg_scale=sampling["guidance"],
             conditioning=[{**conditions, "prompt": values["prompt"]}],
             negative_conditioning=against,
             batch_size=1,
@@ -76,9 +118,37 @@ def generate(job: Job) -> Reply:
             device=values["device"],
             sampler_type=sampler,
             callback=stepped,
+            **more,
         )
     samples = audio[0, :, : round(values["seconds"] * rate)].float().cpu().numpy()
     return Reply({"rate": rate}, {"samples": samples})
+
+
+def _edited(job: Job, loaded: _Loaded) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The package's function for what is asked, and what of it concerns given sound."""
+    source, span = job.arrays.get("source"), job.values["sampling"].get("inpaint")
+    play = generate_diffusion_cond_inpaint if loaded.fills else generate_diffusion_cond
+    if source is None:
+        return play, {}
+    sound = (int(job.values["source_rate"]), torch.from_numpy(source.copy()))
+    strength = job.values["sampling"].get("strength")
+    if span is None:
+        return play, {
+            "init_audio": sound,
+            "init_noise_level": VARIATION if strength is None else strength,
+        }
+    if not loaded.fills:
+        raise UsageError(
+            "this model was not made to fill in parts: leave out --inpaint, or choose one of the "
+            "type diffusion_cond_inpaint"
+        )
+    if strength is not None:
+        raise UsageError("a part is filled in from noise only: leave out --strength or --inpaint")
+    return play, {
+        "inpaint_audio": sound,
+        "inpaint_mask_start_seconds": span[0],
+        "inpaint_mask_end_seconds": span[1],
+    }
 
 
 def check(job: Job) -> Reply:
@@ -209,7 +279,8 @@ def _load(name: str, device: str) -> _Loaded:
     with only_tensors():  # a configuration can name further checkpoints
         model = create_model_from_config(config)
     model.load_state_dict(load_file(folder / CHECKPOINT[1]))
-    return _Loaded(model.to(device).eval().requires_grad_(False), int(rate), int(frames))
+    fills = kind == "diffusion_cond_inpaint"
+    return _Loaded(model.to(device).eval().requires_grad_(False), int(rate), int(frames), fills)
 
 
 TASKS: Final = {"load": load, "generate": generate, "check": check}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -31,8 +31,13 @@ if TYPE_CHECKING:
     from audio_chain.generate import GenerationRequest
     from audio_chain.models import ModelCard
 
-GUIDANCE: Final = 3.0
-"""Where a request has none of its own; as in MusicGen's paper."""
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "guidance": 3.0,
+    "temperature": 1.0,
+    "top_k": 250,
+    "top_p": 0.0,
+}
+"""As in audiocraft."""
 
 SMALL: Final = 512
 """Decoders narrower than this run on one CPU thread: handing out work costs more than it saves."""
@@ -83,6 +88,8 @@ class MusicgenGenerator:
         self.family = family
         self.rate: int = parts.codec.config.sampling_rate
         self.max_seconds = LONGEST_S
+        self.least_seconds = 0.0
+        self.defaults = DEFAULTS
         self._parts = parts
         self._reader = Reader(parts)
         self._frame_rate: int = parts.codec.config.frame_rate
@@ -115,7 +122,7 @@ class MusicgenGenerator:
         self._check(request)
         given = self._given(request)
         sampling = Sampling(
-            guidance=GUIDANCE if request.guidance is None else request.guidance,
+            guidance=DEFAULTS["guidance"] if request.guidance is None else request.guidance,
             temperature=request.temperature,
             top_k=request.top_k,
             top_p=request.top_p,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -47,6 +47,11 @@ class StableAudioGenerator:
         self._hop = parts.autoencoder.hop
         self.max_seconds = parts.denoiser.window * self._hop / self.rate
         self.least_seconds = 0.0 if parts.any_length else self.max_seconds
+        self.defaults: Mapping[str, Any] = {
+            "guidance": parts.guidance,
+            "steps": parts.steps,
+            "sampler": parts.sampler,
+        }
 
     def generate(
         self, request: GenerationRequest, *, progress: Progress = silent
