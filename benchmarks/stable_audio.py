@@ -62,7 +62,7 @@ AUTOENCODERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "sampling_rate": 8000,
     },
 }
-TEXTS: Final[Mapping[str, Mapping[str, int]]] = {
+TEXTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "open": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
     "tiny": {"d_model": 32, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 4},
 }
