@@ -236,6 +236,7 @@ def _chain(arguments: argparse.Namespace) -> Chain:
         llm=getattr(arguments, "llm", None),
         model=arguments.model,
         device=arguments.device,
+        precision=arguments.precision,
         offline=arguments.offline,
         keep=False,
     )

@@ -26,6 +26,8 @@ class Chain:
         As `audio_chain.models.resolve` gives them. Nothing is loaded until it is needed.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    precision : str
+        Of a MusicGen's weights, one of `audio_chain.generate.PRECISIONS`.
     offline : bool
         Never use the network; ``AUDIO_CHAIN_OFFLINE=1`` does so everywhere.
     keep : bool
@@ -53,6 +55,7 @@ class Chain:
         generate: ModelCard,
         *,
         device: str = "auto",
+        precision: str = "auto",
         offline: bool = False,
         keep: bool = True,
         threads: int | None = None,
@@ -60,6 +63,7 @@ class Chain:
         self._backends = Backends(
             {"transcribe": transcribe, "rewrite": rewrite, "generate": generate},
             device=device,
+            precision=precision,
             offline=offline,
             keep=keep,
             threads=threads,
@@ -74,6 +78,7 @@ class Chain:
         llm: str | None = None,
         model: str | None = None,
         device: str = "auto",
+        precision: str = "auto",
         offline: bool = False,
         keep: bool = True,
         threads: int | None = None,
@@ -87,7 +92,7 @@ class Chain:
         whisper, llm, model : str, optional
             Instead of the preset's: a catalogue name, a local folder or GGUF file, or a hub id;
             `llm` also ``http://host:port/v1#model``.
-        device, offline, keep, threads
+        device, precision, offline, keep, threads
             As for `Chain`.
 
         Raises
@@ -103,6 +108,7 @@ class Chain:
             models.resolve(llm or preset.rewrite, "rewrite"),
             models.resolve(model or preset.generate, "generate"),
             device=device,
+            precision=precision,
             offline=offline,
             keep=keep,
             threads=threads,

@@ -100,6 +100,7 @@ def _record(work: Pass, clips: list[Clip], tracks: list[Path], seconds: dict[str
         settings=request.settings(),
         models={stage: identifier(card) for stage, card in cards.items()},
         device=pick(work.backends.device),
+        precision=work.backends.precision,
         memo=work.memo,
         recordings=work.recordings,
         transcript=work.transcript.to_dict() if work.transcript else None,

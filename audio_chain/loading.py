@@ -29,7 +29,7 @@ class Backends:
     ----------
     cards : mapping of Stage to ModelCard
         For ``transcribe``, ``rewrite`` and ``generate``.
-    device, offline, keep, threads
+    device, precision, offline, keep, threads
         As for `Chain`.
     """
 
@@ -38,6 +38,7 @@ class Backends:
         cards: Mapping[Stage, ModelCard],
         *,
         device: str,
+        precision: str,
         offline: bool,
         keep: bool,
         threads: int | None,
@@ -47,6 +48,7 @@ class Backends:
                 raise UsageError(f"{card.name} is a {card.stage} model, not a {stage} one")
         self.cards = cards
         self.device = check(device)
+        self.precision = precision
         self.offline = offline
         self._keep = keep
         self._threads = threads
@@ -106,4 +108,9 @@ class Backends:
             import torch
 
             torch.set_num_threads(self._threads)
-        return load_generator(self.cards["generate"], device=device, offline=self.offline)
+        generator = load_generator(
+            self.cards["generate"], device=device, precision=self.precision, offline=self.offline
+        )
+        # of a family that leaves a choice: what it came to
+        self.precision = getattr(generator, "precision", self.precision)
+        return generator

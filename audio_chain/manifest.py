@@ -85,6 +85,8 @@ class Record:
         The machine, and the packages that the sound can depend on.
     recordings : dict
         ``path``, ``bytes`` and ``sha256`` of what the generator heard, by the setting's name.
+    precision : str
+        Of the generator's weights; ``auto`` where its family leaves no choice.
     """
 
     audio_chain: str
@@ -105,6 +107,7 @@ class Record:
     platform: dict[str, Any]
     versions: dict[str, str | None]
     recordings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    precision: str = "auto"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -123,7 +126,7 @@ class Record:
         raw = read_json(path, "run")
         if raw.pop("format", None) != FORMAT:
             raise UsageError(f"{shown(path)} is not the run.json of a run (or of another version)")
-        raw.setdefault("recordings", {})  # older runs had none
+        raw = {"recordings": {}, "precision": "auto", **raw}  # older runs had neither
         for known in fields(cls):
             if not isinstance(raw.get(known.name), _KINDS[str(known.type)]):
                 raise UsageError(f'{shown(path)}: the field "{known.name}" is missing or wrong')

@@ -33,6 +33,7 @@ def chain_of(record: Record, *, offline: bool = False) -> Chain:
         llm=record.models.get("rewrite"),
         model=record.models.get("generate"),
         device=record.device,
+        precision=record.precision,
         offline=offline,
         keep=False,
         threads=threads if isinstance(threads, int) and threads > 0 else None,
@@ -143,6 +144,7 @@ def _changes(before: Record, after: Record) -> Iterator[str]:
     pairs: list[tuple[str, object, object]] = [
         ("prompt", before.prompt, after.prompt),
         ("device", before.device, after.device),
+        ("precision", before.precision, after.precision),
         ("audio-chain", before.audio_chain, after.audio_chain),
     ]
     for old, new in ((before.versions, after.versions), (before.platform, after.platform)):

@@ -21,8 +21,9 @@ from transformers.models.musicgen_melody.configuration_musicgen_melody import (
     MusicgenMelodyDecoderConfig,
 )
 
-from audio_chain.generate.musicgen.checkpoint import parts_of
+from audio_chain.generate.musicgen.checkpoint import assemble
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
+from audio_chain.generate.musicgen.matrices import Precision
 
 CPU = torch.device("cpu")
 
@@ -46,13 +47,15 @@ CODEC = EncodecConfig(
 )
 
 
-def tiny(channels: int = 1, *, melody: bool = False, seed: int = 0, limit: int = 60) -> Any:
+def tiny(
+    channels: int = 1, *, melody: bool = False, layers: int = 3, seed: int = 0, limit: int = 60
+) -> Any:
     """A model that makes pieces of up to `limit` frames."""
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {
         "vocab_size": 32,
         "hidden_size": 32,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "ffn_dim": 32,
         "num_codebooks": 4 * channels,
@@ -88,11 +91,15 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
 
 
-def player(model: Any, device: torch.device = CPU) -> MusicgenGenerator:
+def player(
+    model: Any, device: torch.device = CPU, precision: Precision = "fp32"
+) -> MusicgenGenerator:
     """Our generator with the weights of a model."""
-    return MusicgenGenerator(
-        "tiny", "musicgen", parts_of(model, tokenizer(), device, torch.float32)
+    limit = model.generation_config.max_length
+    parts = assemble(
+        model.config, model.state_dict(), tokenizer(), device, precision, max_frames=limit
     )
+    return MusicgenGenerator("tiny", "musicgen", parts)
 
 
 def codes_of(model: Any, frames: int, **inputs: Any) -> torch.Tensor:

@@ -171,7 +171,7 @@ def test_a_whole_melody_checkpoint_loads(tmp_path: Any) -> None:
     model.save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text('{"hop_length": 2048, "chunk_length": 10}')
-    again = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, torch.float32))
+    again = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, "fp32"))
     assert again._parts.melody is not None
     assert again._parts.melody.chroma == Chroma(hop=2048, seconds=10)
     request = GenerationRequest(("sad piano",), 0.3, (3,), negative="fast loud drums")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from audio_chain.building import BUILDING
@@ -210,10 +211,14 @@ def check_extras(card: ModelCard, extras: Iterable[str]) -> None:
             raise UsageError(f"{card.name} can't use {flag}: leave it out, or give --model {able}")
 
 
-def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
+def _musicgen(
+    card: ModelCard, device: str, offline: bool, progress: Progress, precision: str = "auto"
+) -> Generator:
     from audio_chain.generate.musicgen import load_musicgen
 
-    return load_musicgen(card, device=device, offline=offline, progress=progress)
+    return load_musicgen(
+        card, device=device, precision=precision, offline=offline, progress=progress
+    )
 
 
 def _stable_audio(card: ModelCard, device: str, offline: bool, progress: Progress) -> Generator:
@@ -254,10 +259,18 @@ _FAMILIES: Final[Mapping[str, Callable[[ModelCard, str, bool, Progress], Generat
 }
 
 
+PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16", "int8")
+"""How a generator's weights can be kept; ``auto`` is what is fastest without being heard."""
+
+_PRECISE: Final = ("musicgen", "musicgen-nano")
+"""Families whose weights can be kept in another precision."""
+
+
 def load_generator(
     card: ModelCard,
     *,
     device: str = "auto",
+    precision: str = "auto",
     offline: bool = False,
     progress: Progress = silent,
 ) -> Generator:
@@ -269,6 +282,8 @@ def load_generator(
         Of a model for the stage ``generate``.
     device : str
         ``auto`` (a GPU if there is one), or a torch device such as ``cpu`` or ``cuda:1``.
+    precision : str
+        One of `PRECISIONS`.
     offline : bool
         Use what is on this machine only.
     progress : Progress
@@ -277,7 +292,7 @@ def load_generator(
     Raises
     ------
     UsageError
-        No code here runs this family of models.
+        No code here runs this family of models, or not in that precision.
     WeightsError
         The weights can't be had.
     """
@@ -288,5 +303,9 @@ def load_generator(
             f"{card.name}: generating with {card.family} models is not possible yet; "
             f"choose a --model of one of these families: {known}"
         )
+    if precision != "auto":
+        if card.family not in _PRECISE:
+            raise UsageError(f"{card.name} has a precision of its own: leave out --precision")
+        load = partial(_musicgen, precision=precision)
     with BUILDING:
         return load(card, device, offline, progress)

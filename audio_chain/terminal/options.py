@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audio_chain.generate import PRECISIONS
 from audio_chain.request import DEFAULT_SECONDS, FORMATS, MemoRequest
 
 
@@ -22,6 +23,12 @@ def add_models(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     for name in names:
         group.add_argument(f"--{name}", metavar="MODEL", help=helps[name])
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of a MusicGen's weights (%(choices)s)",
+    )
     group.add_argument("--offline", action="store_true", help="never use the network")
 
 

@@ -12,8 +12,8 @@ from audio_chain.generate.musicgen.checkpoint import Parts
 from audio_chain.generate.musicgen.decoding import Condition
 from audio_chain.nano.digits import spaced
 
-MAX_WORDS: Final = 64
-"""Tokens of a prompt that are read; the nano model has seen no longer ones."""
+ROOM: Final = 64
+"""Texts are attended to in multiples of so many columns, the last ones masked."""
 
 
 class Reader:
@@ -43,7 +43,7 @@ class Reader:
         if parts.digit_by_digit:
             texts = [spaced(text) for text in texts]
         words = parts.tokenizer(
-            texts, padding=True, truncation=True, max_length=MAX_WORDS, return_tensors="pt"
+            texts, padding=True, truncation=True, max_length=parts.max_words, return_tensors="pt"
         ).to(parts.decoder.device)
         mask = words["attention_mask"]
         states = parts.text_encoder(

@@ -10,31 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audio_chain.generate.musicgen.layers import (
-    DecoderShape,
-    Layer,
-    TextAttention,
-    read_layer,
-    read_norm,
-)
+from audio_chain.generate.musicgen.layers import DecoderShape, Layer, Reader, TextAttention
+from audio_chain.generate.musicgen.matrices import Precision, computed_in, keep
 from audio_chain.generate.musicgen.state import State, empty_state
 
 __all__ = ["Decoder", "DecoderShape", "State"]
 
 
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply rows (..., width) by a weight; one row as two would be.
-
-    A CPU has a kernel of its own for one row, which sums in another order than that for more.
-    """
-    if x.device.type == "cpu" and x.numel() == x.shape[-1]:
-        return F.linear(torch.cat([x, x]), weight)[:1]
-    return F.linear(x, weight)
+CPU: Final = torch.device("cpu")
 
 
 class Decoder:
@@ -46,36 +35,63 @@ class Decoder:
         Sizes.
     tensors : mapping of str to Tensor
         State of a `MusicgenForCausalLM` or of a `MusicgenMelodyForCausalLM`.
+    device : torch.device
+        Where to compute.
+    precision : Precision
+        How to keep the weights.
+
+    Attributes
+    ----------
+    embedding : Tensor
+        Of all codebooks, one table after the other, each ``tokens + 1`` long.
+    places : Tensor
+        Of the positions that there has been need of.
+    layers : list of Layer
+    norm : Norm
+        Before the heads.
+    heads : Matrix
+        Of all codebooks.
     """
 
-    def __init__(self, shape: DecoderShape, tensors: Mapping[str, Tensor]) -> None:
-        self.shape = shape
+    def __init__(
+        self,
+        shape: DecoderShape,
+        tensors: Mapping[str, Tensor],
+        device: torch.device = CPU,
+        precision: Precision = "fp32",
+    ) -> None:
+        self.shape, self.precision = shape, precision
+        dtype = computed_in(precision, device)
+        reader = Reader(
+            tensors,
+            place=lambda tensor: tensor.to(device, dtype),
+            keep=lambda weight: keep(weight, precision, device),
+        )
         books = range(shape.codebooks)
         # one table for all codebooks: a book's tokens are found at its offset
-        self._embedding = torch.cat(
-            [tensors[f"model.decoder.embed_tokens.{book}.weight"] for book in books]
+        self.embedding = reader.place(
+            torch.cat([tensors[f"model.decoder.embed_tokens.{book}.weight"] for book in books])
         )
-        self._offsets = torch.arange(shape.codebooks) * (shape.tokens + 1)
-        self._heads = torch.cat([tensors[f"lm_heads.{book}.weight"] for book in books])
-        self._norm = read_norm(tensors, "model.decoder.layer_norm")
-        self._layers = [read_layer(tensors, index) for index in range(shape.layers)]
-        self._offsets = self._offsets.to(self.device)
-        self._places = self._sinusoids(0)
+        self.heads = reader.joined(*(f"lm_heads.{book}" for book in books))
+        self.norm = reader.norm("model.decoder.layer_norm")
+        self.layers = [reader.layer(index) for index in range(shape.layers)]
+        self._offsets = torch.arange(shape.codebooks, device=device) * (shape.tokens + 1)
+        self.places = self._sinusoids(0)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self._embedding.device
+        return self.embedding.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights, and of what is computed."""
-        return self._embedding.dtype
+        """Of what is computed."""
+        return self.embedding.dtype
 
     @property
     def attends_to_text(self) -> bool:
         """Whether the text is attended to; else it is read as a prefix, after the melody."""
-        return self._layers[0].text is not None
+        return self.layers[0].text is not None
 
     def _split(self, x: Tensor) -> Tensor:
         """(rows, columns, width) to (rows, heads, columns, width / heads)."""
@@ -98,8 +114,8 @@ class Decoder:
             Columns that will be read at most, with those of a prefix.
         """
         shape = self.shape
-        if len(self._places) < capacity:
-            self._places = self._sinusoids(capacity)
+        if len(self.places) < capacity:
+            self.places = self._sinusoids(capacity)
         return empty_state(
             shape.layers,
             shape.heads,
@@ -126,9 +142,9 @@ class Decoder:
         """
         words = text.shape[1]
         text = (text * mask[..., None]).to(self.device, self.dtype)
-        for index, layer in enumerate(self._layers):
+        for index, layer in enumerate(self.layers):
             assert layer.text is not None
-            key, value = F.linear(text, layer.text.key_value).chunk(2, -1)
+            key, value = layer.text.key_value(text).chunk(2, -1)
             state.text_keys[index][:, :, :words] = self._split(key)
             state.text_values[index][:, :, :words] = self._split(value)
         state.text_mask.zero_()
@@ -173,12 +189,12 @@ class Decoder:
         """
         x = self._run(self._embed(tokens[..., None]), state)
         state.column.add_(1)
-        logits = linear(self._norm(x[:, -1]), self._heads)
+        logits = self.heads(self.norm(x[:, -1]))
         return logits.view(-1, self.shape.codebooks, self.shape.tokens).float()
 
     def _embed(self, tokens: Tensor) -> Tensor:
         ids = tokens + self._offsets[:, None]
-        return F.embedding(ids, self._embedding).sum(1) * self.shape.embedding_scale
+        return F.embedding(ids, self.embedding).sum(1) * self.shape.embedding_scale
 
     def _run(self, x: Tensor, state: State) -> Tensor:
         """All layers on the columns x (rows, columns, width) that follow those already read."""
@@ -189,8 +205,8 @@ class Decoder:
         if columns > 1 or state.reach is not None:
             end = state.reach or end
             mask = torch.arange(end, device=x.device) <= where[:, None]
-        x = x + self._places.index_select(0, where)
-        for index, layer in enumerate(self._layers):
+        x = x + self.places.index_select(0, where)
+        for index, layer in enumerate(self.layers):
             x = self._attend_self(x, layer, state, index, where, end, mask)
             if layer.text is not None and len(state.text_mask):
                 x = self._attend_text(x, layer.text, state, index)
@@ -215,7 +231,7 @@ class Decoder:
         end: int,
         mask: Tensor | None,
     ) -> Tensor:
-        qkv = linear(layer.norm_self(x), layer.query_key_value)
+        qkv = layer.query_key_value(layer.norm_self(x))
         query, key, value = map(self._split, qkv.chunk(3, -1))
         keys, values = state.keys[index], state.values[index]
         keys.index_copy_(2, where, key)
@@ -223,20 +239,20 @@ class Decoder:
         heard = F.scaled_dot_product_attention(
             query, keys[:, :, :end], values[:, :, :end], attn_mask=mask
         )
-        return x + linear(heard.transpose(1, 2).flatten(2), layer.out_self)
+        return x + layer.out_self(heard.transpose(1, 2).flatten(2))
 
     def _attend_text(self, x: Tensor, text: TextAttention, state: State, index: int) -> Tensor:
         rows = len(state.text_mask)
-        query = self._split(linear(text.norm(x[:rows]), text.query))
+        query = self._split(text.query(text.norm(x[:rows])))
         heard = F.scaled_dot_product_attention(
             query, state.text_keys[index], state.text_values[index], attn_mask=state.text_mask
         )
-        update = linear(heard.transpose(1, 2).flatten(2), text.out)
+        update = text.out(heard.transpose(1, 2).flatten(2))
         if rows == len(x):
             return x + update
         return torch.cat([x[:rows] + update, x[rows:]])
 
     def _feed(self, x: Tensor, layer: Layer) -> Tensor:
-        hidden = linear(layer.norm_feed(x), layer.feed_in)
+        hidden = layer.feed_in(layer.norm_feed(x))
         hidden = F.gelu(hidden) if self.shape.activation == "gelu" else F.relu(hidden)
-        return linear(hidden, layer.feed_out)
+        return layer.feed_out(hidden)

@@ -19,7 +19,7 @@ from audio_chain.errors import UsageError
 from audio_chain.generate import Chunk
 from audio_chain.generate.musicgen.checkpoint import Parts, is_whole, load_parts, load_whole
 from audio_chain.generate.musicgen.codec_blocks import BlockDecoder, encode
-from audio_chain.generate.musicgen.conditions import MAX_WORDS, Reader
+from audio_chain.generate.musicgen.conditions import ROOM, Reader
 from audio_chain.generate.musicgen.decoding import Condition
 from audio_chain.generate.musicgen.delay import delays
 from audio_chain.generate.musicgen.grouping import Grouping
@@ -81,6 +81,11 @@ class MusicgenGenerator:
     """A loaded MusicGen; see `audio_chain.generate.StreamingGenerator`.
 
     On a CPU a piece is the same to the last bit whether it is made alone or with others.
+
+    Attributes
+    ----------
+    precision : str
+        How the decoder's weights are kept.
     """
 
     def __init__(self, name: str, family: str, parts: Parts) -> None:
@@ -90,6 +95,7 @@ class MusicgenGenerator:
         self.max_seconds = LONGEST_S
         self.least_seconds = 0.0
         self.defaults = DEFAULTS
+        self.precision = parts.decoder.precision
         self._parts = parts
         self._reader = Reader(parts)
         self._frame_rate: int = parts.codec.config.frame_rate
@@ -223,8 +229,9 @@ class MusicgenGenerator:
             read = self._conditions(prompt, request)
             piece = Piece(read, self._frames(seconds), seed)
             rows, columns = read(0).mask.shape
-            # as many as there may be: sums over fewer differ
-            columns = MAX_WORDS if decoder.attends_to_text else columns
+            if decoder.attends_to_text:
+                # by the text alone, not by its company: sums over fewer columns differ
+                columns = -(-columns // ROOM) * ROOM
             windows = [begin for begin, _, _ in self._span.windows(piece.frames, given)]
             pieces.append(piece)
             kinds.append((windows, columns, rows))
@@ -273,15 +280,21 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 def load_musicgen(
-    card: ModelCard, *, device: str = "auto", offline: bool = False, progress: Progress = silent
+    card: ModelCard,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    offline: bool = False,
+    progress: Progress = silent,
 ) -> MusicgenGenerator:
     """Load a MusicGen: from one folder, or a nano decoder with the parts that it shares."""
     where = torch.device(devices.pick(device))
-    dtype = torch.float16 if where.type == "cuda" else torch.float32
     folder = models.folders(card, offline=offline, progress=progress)[card.name]
     if is_whole(folder):
-        parts = load_whole(folder, where, dtype)
+        parts = load_whole(folder, where, precision)
     else:
         shared = models.folders(models.CATALOGUE["musicgen-nano"], offline=offline)
-        parts = load_parts(folder, shared["minilm"], shared["spectral-codec-nano"], where, dtype)
+        parts = load_parts(
+            folder, shared["minilm"], shared["spectral-codec-nano"], where, precision
+        )
     return MusicgenGenerator(card.name, card.family, parts)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from audio_chain.generate.musicgen.matrices import Matrix
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ class TextAttention:
     """Weights of a layer's attention to the words; a melody model's layers have none."""
 
     norm: Norm
-    query: Tensor
-    key_value: Tensor
-    out: Tensor
+    query: Matrix
+    key_value: Matrix
+    out: Matrix
 
 
 @dataclass(frozen=True)
@@ -70,40 +72,62 @@ class Layer:
     """Weights of one layer."""
 
     norm_self: Norm
-    query_key_value: Tensor
-    out_self: Tensor
+    query_key_value: Matrix
+    out_self: Matrix
     text: TextAttention | None
     norm_feed: Norm
-    feed_in: Tensor
-    feed_out: Tensor
+    feed_in: Matrix
+    feed_out: Matrix
 
 
-def read_norm(tensors: Mapping[str, Tensor], name: str) -> Norm:
-    """Layer norm `name` of a state dictionary."""
-    return Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+@dataclass(frozen=True)
+class Reader:
+    """Reads the state of a `MusicgenForCausalLM` or `MusicgenMelodyForCausalLM`.
 
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        The state.
+    place : callable
+        Brings a tensor to where, and to what, is computed in.
+    keep : callable
+        Makes a `Matrix` of a weight.
+    """
 
-def read_layer(tensors: Mapping[str, Tensor], index: int) -> Layer:
-    """Layer `index` of the state of a `MusicgenForCausalLM` or `MusicgenMelodyForCausalLM`."""
-    base = f"model.decoder.layers.{index}"
+    tensors: Mapping[str, Tensor]
+    place: Callable[[Tensor], Tensor]
+    keep: Callable[[Tensor], Matrix]
 
-    def joined(block: str, *names: str) -> Tensor:
-        return torch.cat([tensors[f"{base}.{block}.{name}_proj.weight"] for name in names])
+    def norm(self, name: str) -> Norm:
+        """Layer norm `name`."""
+        weight, bias = (self.tensors[f"{name}.{part}"] for part in ("weight", "bias"))
+        return Norm(self.place(weight), self.place(bias))
 
-    text = None
-    if f"{base}.encoder_attn.q_proj.weight" in tensors:
-        text = TextAttention(
-            norm=read_norm(tensors, f"{base}.encoder_attn_layer_norm"),
-            query=tensors[f"{base}.encoder_attn.q_proj.weight"],
-            key_value=joined("encoder_attn", "k", "v"),
-            out=tensors[f"{base}.encoder_attn.out_proj.weight"],
+    def joined(self, *names: str) -> Matrix:
+        """Weights that read the same input, as one."""
+        return self.keep(torch.cat([self.tensors[f"{name}.weight"] for name in names]))
+
+    def layer(self, index: int) -> Layer:
+        """Layer `index`."""
+        base = f"model.decoder.layers.{index}"
+
+        def projections(block: str, names: str) -> Matrix:
+            return self.joined(*(f"{base}.{block}.{name}_proj" for name in names))
+
+        text = None
+        if f"{base}.encoder_attn.q_proj.weight" in self.tensors:
+            text = TextAttention(
+                norm=self.norm(f"{base}.encoder_attn_layer_norm"),
+                query=projections("encoder_attn", "q"),
+                key_value=projections("encoder_attn", "kv"),
+                out=self.joined(f"{base}.encoder_attn.out_proj"),
+            )
+        return Layer(
+            norm_self=self.norm(f"{base}.self_attn_layer_norm"),
+            query_key_value=projections("self_attn", "qkv"),
+            out_self=self.joined(f"{base}.self_attn.out_proj"),
+            text=text,
+            norm_feed=self.norm(f"{base}.final_layer_norm"),
+            feed_in=self.joined(f"{base}.fc1"),
+            feed_out=self.joined(f"{base}.fc2"),
         )
-    return Layer(
-        norm_self=read_norm(tensors, f"{base}.self_attn_layer_norm"),
-        query_key_value=joined("self_attn", "q", "k", "v"),
-        out_self=tensors[f"{base}.self_attn.out_proj.weight"],
-        text=text,
-        norm_feed=read_norm(tensors, f"{base}.final_layer_norm"),
-        feed_in=tensors[f"{base}.fc1.weight"],
-        feed_out=tensors[f"{base}.fc2.weight"],
-    )

@@ -1,0 +1,193 @@
+"""A decoder's weights as each precision keeps them, and products of rows with them.
+
+Two rows a step leave a processor waiting for the weights, so that time goes with their bytes.
+What is summed is never of less than the precision of the rows: ``fp16`` and ``int8`` on a CPU
+keep weights small and compute in float32.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audio_chain.errors import UsageError
+
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+"""Of the weights. ``int8`` has a scale for each output."""
+
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+
+_LEVELS: Final = 127
+"""Of an 8-bit weight on either side of 0."""
+
+_HALF: Final = 128
+_PEAK: Final = 63 * _HALF + 63
+"""Rows are integers up to this, in two parts of 7 bits: more would overflow where a processor
+adds pairs of products in 16 bits."""
+
+
+class Matrix(Protocol):
+    """A weight (outputs, inputs)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Product with rows (..., inputs): (..., outputs)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """A weight in the precision that is computed in."""
+
+    weight: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.device.type == "cpu" and x.numel() == x.shape[-1]:
+            # a CPU has a kernel of its own for one row, which sums in another order
+            return F.linear(torch.cat([x, x]), self.weight)[:1]
+        return F.linear(x, self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """A weight in 16 bits on a CPU, packed for FBGEMM; sums are in float32."""
+
+    packed: Any
+
+    @classmethod
+    def of(cls, weight: Tensor) -> Half:
+        """Pack a weight."""
+        return cls(torch.ops.quantized.linear_prepack_fp16(weight.float().contiguous(), None))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self.packed)
+        return product
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A weight in 8 bits, multiplied out where it is used.
+
+    Attributes
+    ----------
+    values : Tensor
+        int8 (outputs, inputs).
+    scale : Tensor
+        float32 (outputs,).
+    """
+
+    values: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor) -> Scaled:
+        """Round a weight to the nearest of 255 levels for each output."""
+        weight = weight.float()
+        scale = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / _LEVELS
+        return cls((weight / scale[:, None]).round().to(torch.int8), scale)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        product = F.linear(x, self.values.to(x.dtype))
+        return (product * self.scale).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """A weight in 8 bits on a CPU; sums are of integers and exact, in whatever order.
+
+    A row is rounded to 14 bits relative to its largest value, finer than bfloat16 has it.
+    """
+
+    packed: Any
+
+    @classmethod
+    def of(cls, weight: Tensor) -> Exact:
+        """Round and pack a weight."""
+        scaled = Scaled.of(weight)
+        with warnings.catch_warnings():
+            # such tensors are going to be removed, and then `can_keep` says so
+            warnings.simplefilter("ignore", UserWarning)
+            levels = torch._make_per_channel_quantized_tensor(
+                scaled.values, scaled.scale.double(), torch.zeros(len(weight)).long(), 0
+            )
+        return cls(torch.ops.quantized.linear_prepack(levels, None))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        count = len(rows)
+        peak = torch.linalg.vector_norm(rows, torch.inf, -1, keepdim=True).clamp_min(1e-30)
+        levels = (rows * (_PEAK / peak)).round_()
+        parts = rows.new_empty(2 * count, rows.shape[1])
+        torch.mul(levels, 1 / _HALF, out=parts[:count]).round_()
+        torch.sub(levels, parts[:count], alpha=_HALF, out=parts[count:])
+        products: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            parts, 1.0, _HALF // 2, self.packed
+        )
+        product = torch.add(products[count:], products[:count], alpha=_HALF).mul_(peak / _PEAK)
+        return product.view(*x.shape[:-1], -1)
+
+
+def can_keep(precision: Precision, device: torch.device) -> bool:
+    """Whether weights can be kept like this on a device."""
+    if device.type != "cpu" or precision in ("fp32", "bf16"):
+        return True
+    needed = {
+        "fp16": ("linear_prepack_fp16", "linear_dynamic_fp16"),
+        "int8": ("linear_prepack", "linear_with_input_q_dq_qweight_dq_output_fp32"),
+    }[precision]
+    return "fbgemm" in torch.backends.quantized.supported_engines and all(
+        hasattr(torch.ops.quantized, name) for name in needed
+    )
+
+
+def computed_in(precision: Precision, device: torch.device) -> torch.dtype:
+    """Of the rows that weights of a precision are multiplied with."""
+    if precision == "bf16":
+        return torch.bfloat16
+    if precision == "fp32" or device.type == "cpu":
+        return torch.float32
+    return torch.float16
+
+
+def choose(wanted: str, device: torch.device) -> Precision:
+    """The precision to use.
+
+    Parameters
+    ----------
+    wanted : str
+        One of `PRECISIONS`, or ``auto``: ``fp16`` on a GPU, and on a CPU that can; else ``fp32``.
+    device : torch.device
+        Where the decoder runs.
+
+    Raises
+    ------
+    UsageError
+        There is no such precision, or not here.
+    """
+    if wanted == "auto":
+        wanted = "fp16" if device.type in ("cuda", "cpu") and can_keep("fp16", device) else "fp32"
+    for precision in PRECISIONS:
+        if wanted == precision:
+            if not can_keep(precision, device):
+                raise UsageError(
+                    f"this PyTorch can't multiply {precision} weights on this processor; "
+                    "choose --precision bf16 or fp32"
+                )
+            return precision
+    raise UsageError(f"no precision {wanted!r}; choose auto, {', '.join(PRECISIONS)}")
+
+
+def keep(weight: Tensor, precision: Precision, device: torch.device) -> Matrix:
+    """Keep a weight (outputs, inputs) in a precision, on a device."""
+    if device.type != "cpu":
+        if precision == "int8":
+            return Scaled.of(weight.to(device))
+    elif precision == "fp16":
+        return Half.of(weight)
+    elif precision == "int8":
+        return Exact.of(weight)
+    return Plain(weight.to(device, computed_in(precision, device)))
