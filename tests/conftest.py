@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from audio_chain.later import THREAD
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two on busy cores are far slower
 os.environ.setdefault("TQDM_DISABLE", "1")  # as the program does before it imports anything
+if shutil.which("nvidia-smi") is None:
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # our kernels run on a CPU then, slowly
 
 settings.register_profile("any-machine", deadline=None)  # a busy machine is no failure
 settings.load_profile("any-machine")

@@ -22,7 +22,8 @@ from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import delays, undelayed
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
-from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided, truncated
+from audio_chain.generate.musicgen.noise import gumbel
+from audio_chain.generate.musicgen.sampling import Sampling, draw, guided, truncated
 from benchmarks.musicgen_nano import in_transformers
 
 GREEDY = Sampling(guidance=3.0, top_k=1)
@@ -108,7 +109,7 @@ def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
 def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
     tiny(channels=2).save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
-    generator = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, torch.float32))
+    generator = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, "fp32"))
     (clip,) = generator.generate(GenerationRequest(("sad piano",), 0.2, (3,)))
     assert clip.rate == 32_000
     assert clip.samples.shape == (2, 6_400)
@@ -214,10 +215,9 @@ def test_top_p_keeps_the_smallest_sufficient_set() -> None:
 def test_draws_follow_the_softmax() -> None:
     """Chi-square of 20,000 draws against the softmax; 3 degrees of freedom, p = 1e-4 at 21.1."""
     logits = torch.tensor([[[0.2, 1.1, -0.7, 0.0]]])
-    draws = Draws((5,), (1, 4), CPU)
-    sampling = Sampling(top_k=0)
-    counts = torch.zeros(4)
-    for _ in range(20_000):
-        counts[draw(logits, sampling, draws.step())] += 1
+    seeds = torch.arange(20_000)
+    noise = gumbel(seeds, torch.tensor([7]), (1, 4))
+    drawn = draw(logits.expand(20_000, -1, -1), Sampling(top_k=0), noise)
+    counts = torch.bincount(drawn.flatten(), minlength=4)
     expected = logits[0, 0].softmax(-1) * 20_000
     assert ((counts - expected) ** 2 / expected).sum() < 21.1

@@ -15,7 +15,7 @@ from audio_chain.generate.musicgen import decoding
 from audio_chain.generate.musicgen.decoding import Condition, Loop
 from audio_chain.generate.musicgen.delay import delayed, delays
 from audio_chain.generate.musicgen.graph import OPT_OUT, Captured, can_capture
-from audio_chain.generate.musicgen.sampling import Draws, Sampling
+from audio_chain.generate.musicgen.sampling import Sampling
 
 
 def play(generator: Any, sampling: Sampling, *, windows: int = 2, masked: bool = False) -> Any:
@@ -31,17 +31,21 @@ def play(generator: Any, sampling: Sampling, *, windows: int = 2, masked: bool =
         conditions.append(Condition(condition.states, condition.mask))
     columns = conditions[0].mask.shape[1]
     loop = Loop(
-        decoder, sampling, pieces=2, columns=columns, texts=len(conditions[0].states), steps=steps
+        decoder,
+        sampling,
+        seeds=(1, 2),
+        columns=columns,
+        texts=len(conditions[0].states),
+        steps=steps,
     )
     loop._captures |= masked
     given = torch.zeros(2, shape.codebooks, 5, dtype=torch.long, device=decoder.device)
     for _ in range(windows):
-        draws = Draws((1, 2), (shape.codebooks, shape.tokens), decoder.device)
         pattern = delayed(given, lags, [40, 33], steps, shape.pad)
         guidance = [sampling.schedule(40, 0, steps)] * 2
         loop.open(conditions, pattern, 5, guidance)
         while loop.column < steps:
-            loop.advance(draws)
+            loop.advance()
     return loop.tokens(0, steps).cpu()
 
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
-from audio_chain.generate.musicgen.delay import FREE, delayed, delays, undelayed
+from audio_chain.generate.musicgen.delay import delayed, delays, undelayed
 from audio_chain.generate.musicgen.graph import Captured, can_capture
-from audio_chain.generate.musicgen.sampling import Draws, Sampling, draw, guided
+from audio_chain.generate.musicgen.sampling import Sampling, play_column
+from audio_chain.generate.musicgen.stepping import stepping
 
 REACH: Final = 256
 """A captured step attends to the cache up to the next multiple of this: each has its graph."""
@@ -44,8 +45,8 @@ class Loop:
         The model.
     sampling : Sampling
         How to draw.
-    pieces : int
-        How many play together.
+    seeds : sequence of int
+        Of the pieces that play together.
     columns : int
         Of the longest condition.
     texts : int
@@ -56,6 +57,7 @@ class Loop:
     Attributes
     ----------
     pieces : int
+        How many play together.
     """
 
     def __init__(
@@ -63,12 +65,13 @@ class Loop:
         decoder: Decoder,
         sampling: Sampling,
         *,
-        pieces: int,
+        seeds: Sequence[int],
         columns: int,
         texts: int,
         steps: int,
     ) -> None:
         shape, device = decoder.shape, decoder.device
+        pieces = len(seeds)
         self._decoder, self._sampling, self.pieces = decoder, sampling, pieces
         self._prefix = 0 if decoder.attends_to_text else columns
         self._state = decoder.start(
@@ -82,8 +85,10 @@ class Loop:
             (pieces, shape.codebooks, 1 + steps), shape.pad, dtype=torch.long, device=device
         )
         self._guidance = torch.ones(pieces, steps, device=device)
-        self._noise = torch.zeros(pieces, shape.codebooks, shape.tokens, device=device)
+        self._seeds = torch.tensor(seeds, device=device)
+        self._begin = torch.zeros(1, dtype=torch.long, device=device)
         self._captures = can_capture(device)
+        self._how = stepping(decoder, self._state)
         self._step = Captured(self._run, self._buffers, self._undo, device)
 
     @torch.inference_mode()
@@ -93,6 +98,7 @@ class Loop:
         pattern: Tensor,
         known: int,
         guidance: Sequence[Tensor],
+        begin: int = 0,
     ) -> None:
         """Begin a window.
 
@@ -109,7 +115,10 @@ class Loop:
             Frames at its beginning that are given.
         guidance : sequence of Tensor
             Of each piece, (up to `steps`), the strength at each step.
+        begin : int
+            Frame of the pieces at which the window begins.
         """
+        self._begin.fill_(begin)
         self._sheet[..., 1:].fill_(self._decoder.shape.pad)
         self._sheet[..., 1 : 1 + pattern.shape[-1]] = pattern
         self._guidance[:, : pattern.shape[-1]] = torch.stack(list(guidance))
@@ -127,10 +136,8 @@ class Loop:
         self._state.rewind(self._prefix + known)
 
     @torch.inference_mode()
-    def advance(self, draws: Draws) -> None:
+    def advance(self) -> None:
         """Play one column."""
-        if not self._sampling.greedy:
-            self._noise.copy_(draws.step())
         if self._captures:
             reach = -(-(self._state.length + 1) // REACH) * REACH
             self._state.reach = min(reach, self._state.capacity)
@@ -142,6 +149,11 @@ class Loop:
         """Columns of the pattern that are complete."""
         return self._state.length - self._prefix
 
+    @property
+    def failure(self) -> str:
+        """Why steps are slower than this device allows; "" if they aren't."""
+        return self._how.failure or self._step.failure
+
     def tokens(self, begin: int, end: int) -> Tensor:
         """Columns of the pattern, (pieces, codebooks, end - begin), as they are now."""
         return self._sheet[..., 1 + begin : 1 + end]
@@ -150,17 +162,14 @@ class Loop:
         place = self._state.column - self._prefix
         tokens = self._sheet.index_select(2, place)[..., 0]
         guides = self._sampling.guides
-        logits = self._decoder.step(tokens.repeat(2, 1) if guides else tokens, self._state)
-        if guides:
-            conditional, other = logits.chunk(2)
-            logits = guided(conditional, other, self._guidance.index_select(1, place)[..., None])
-        drawn = draw(logits, self._sampling, self._noise)
-        known = self._sheet.index_select(2, place + 1)[..., 0]
-        played = torch.where(known == FREE, drawn, known)
-        self._sheet.index_copy_(2, place + 1, played[..., None])
+        logits = self._how.step(tokens.repeat(2, 1) if guides else tokens, self._state)
+        # kernels know no top-p
+        play = play_column if 0 < self._sampling.top_p < 1 else self._how.play
+        buffers = (self._guidance, self._seeds, self._begin, place, self._sheet)
+        play(logits, self._sampling, *buffers)
 
     def _buffers(self) -> list[Tensor]:
-        return [self._sheet, self._guidance, self._noise, self._state.column]
+        return [self._sheet, self._guidance, self._begin, self._state.column]
 
     def _undo(self) -> None:
         """Take a step back. The tokens that it drew stay, and the next run finds them given."""
@@ -222,7 +231,7 @@ def decode(
     loop = Loop(
         decoder,
         sampling,
-        pieces=pieces,
+        seeds=seeds,
         columns=text.shape[1],
         texts=1 + len(others),
         steps=steps,
@@ -230,8 +239,7 @@ def decode(
     pattern = delayed(given, lags, [frames] * pieces, steps, shape.pad)
     guidance = [sampling.schedule(frames, 0, steps)] * pieces
     loop.open(conditions, pattern, given.shape[-1], guidance)
-    draws = Draws(seeds, (shape.codebooks, shape.tokens), decoder.device)
     while loop.column < steps:
-        loop.advance(draws)
+        loop.advance()
         stepped()
     return undelayed(loop.tokens(0, steps), lags)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from audio_chain.generate.musicgen.delay import FREE
+from audio_chain.generate.musicgen.noise import gumbel
 
 
 @dataclass(frozen=True)
@@ -60,51 +62,50 @@ def truncated(logits: Tensor, sampling: Sampling) -> Tensor:
     return logits
 
 
-class Draws:
-    """Gumbel noise for each piece from a generator of its own.
-
-    Adding it to logits and taking the largest draws from their softmax (Gumbel 1954). The noise
-    comes from the CPU whatever the device, so that a seed means the same everywhere.
-
-    Parameters
-    ----------
-    seeds : sequence of int
-        One a piece.
-    shape : tuple of int
-        Of one step's logits of one piece.
-    device : torch.device
-        Where the noise is wanted.
-    """
-
-    BLOCK = 64
-
-    def __init__(self, seeds: Iterable[int], shape: tuple[int, int], device: torch.device) -> None:
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._shape, self._device = shape, device
-        self._left: list[Tensor] = []
-
-    def step(self) -> Tensor:
-        """Noise of the next step, (pieces, *shape)."""
-        if not self._left:
-            uniform = torch.stack(
-                [
-                    torch.rand(self.BLOCK, *self._shape, generator=generator)
-                    for generator in self._generators
-                ],
-                1,
-            )
-            tiny = torch.finfo(uniform.dtype).tiny
-            noise = -torch.log(-torch.log(uniform.clamp_min(tiny)))
-            self._left = list(noise.to(self._device).flip(0))
-        return self._left.pop()
-
-
 def draw(logits: Tensor, sampling: Sampling, noise: Tensor | None) -> Tensor:
     """Draw a token for each codebook from logits (pieces, codebooks, tokens).
 
-    The noise, of the same shape, comes from `Draws`; greedy decoding needs none.
+    The noise, of the same shape, is that of `gumbel`; greedy decoding needs none.
     """
     if sampling.greedy:
         return logits.argmax(-1)
     assert noise is not None
     return (truncated(logits, sampling) + noise).argmax(-1)
+
+
+def play_column(
+    logits: Tensor,
+    sampling: Sampling,
+    guidance: Tensor,
+    seeds: Tensor,
+    begin: Tensor,
+    place: Tensor,
+    sheet: Tensor,
+) -> None:
+    """Write the next column's tokens into a sheet where they are `FREE`.
+
+    Parameters
+    ----------
+    logits : Tensor
+        float32 (pieces, or with guidance twice as many, codebooks, tokens).
+    sampling : Sampling
+        How to draw.
+    guidance : Tensor
+        float32 (pieces, steps).
+    seeds : Tensor
+        int64 (pieces,).
+    begin, place : Tensor
+        int64 (1,): frame of the pieces at which the window begins, and the column that was read.
+    sheet : Tensor
+        int64 (pieces, codebooks, 1 + steps).
+    """
+    if sampling.guides:
+        conditional, other = logits.chunk(2)
+        logits = guided(conditional, other, guidance.index_select(1, place)[..., None])
+    noise = None
+    if not sampling.greedy:
+        noise = gumbel(seeds, begin + place, (logits.shape[1], logits.shape[2]))
+    drawn = draw(logits, sampling, noise)
+    known = sheet.index_select(2, place + 1)[..., 0]
+    played = torch.where(known == FREE, drawn, known)
+    sheet.index_copy_(2, place + 1, played[..., None])

@@ -16,7 +16,7 @@ from torch import Tensor
 from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.decoding import Condition, Loop
 from audio_chain.generate.musicgen.delay import delayed, delays, undelayed
-from audio_chain.generate.musicgen.sampling import Draws, Sampling
+from audio_chain.generate.musicgen.sampling import Sampling
 
 PASSED_ON: Final = 25
 """Frames that are passed on together, at the most, as soon as they are complete."""
@@ -112,7 +112,6 @@ def compose(
     shape = decoder.shape
     lags = delays(shape.codebooks, shape.channels)
     lag = max(lags)
-    draws = Draws([p.seed for p in pieces], (shape.codebooks, shape.tokens), decoder.device)
     if given.shape[-1]:
         yield from ((number, given) for number in range(len(pieces)))
     longest = max(piece.frames for piece in pieces)
@@ -125,7 +124,7 @@ def compose(
             loop = Loop(
                 decoder,
                 sampling,
-                pieces=len(pieces),
+                seeds=[piece.seed for piece in pieces],
                 columns=columns,
                 texts=len(conditions[0].states),
                 steps=min(span.window, longest - begin) + lag,
@@ -136,9 +135,10 @@ def compose(
             delayed(codes[..., codes.shape[-1] - ready :], lags, ends, steps, shape.pad),
             ready,
             [sampling.schedule(piece.frames, begin, steps) for piece in pieces],
+            begin,
         )
         while loop.column < steps:
-            loop.advance(draws)
+            loop.advance()
             stepped()
             complete = loop.column - lag
             if complete - ready >= PASSED_ON or loop.column == steps:

@@ -1,0 +1,67 @@
+"""Attention of one column to a cache, in stretches that are joined afterwards.
+
+A row's head would keep one multiprocessor busy while the others wait; so each stretch of columns
+gets a program of its own (flash-decoding, Dao et al. 2023), and `project_heard` joins them.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def attend(
+    query,
+    keys,
+    values,
+    mask,
+    column,
+    heard,
+    peaks,
+    sums,
+    capacity,
+    factor,
+    SIZE: tl.constexpr,
+    SPLIT: tl.constexpr,
+    BLOCK: tl.constexpr,
+    MASKED: tl.constexpr,
+):
+    """What a head of a row hears in its stretch; the grid is (rows, heads, splits).
+
+    query (rows, heads * SIZE), keys and values (rows, heads, capacity, SIZE). Columns up to
+    `column` are heard, or those that the mask (rows, capacity) has.
+    heard (splits, rows, heads * SIZE): sums not yet divided by `sums` (splits, rows, heads), of
+    exponentials taken relative to `peaks`.
+    """
+    row, head, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    heads = tl.num_programs(1)
+    dim = tl.arange(0, SIZE)
+    q = tl.load(query + (row * heads + head) * SIZE + dim).to(tl.float32) * factor
+    base = (row * heads + head) * capacity * SIZE
+    if not MASKED:
+        last = tl.load(column)
+    peak = -1e30
+    total = 0.0
+    result = tl.zeros([SIZE], dtype=tl.float32)
+    for block in tl.static_range(0, SPLIT, BLOCK):
+        c = split * SPLIT + block + tl.arange(0, BLOCK)
+        inside = c < capacity
+        if MASKED:
+            audible = tl.load(mask + row * capacity + c, mask=inside, other=0) != 0
+        else:
+            audible = inside & (c <= last)
+        at = base + c[:, None] * SIZE + dim[None, :]
+        key = tl.load(keys + at, mask=audible[:, None], other=0.0).to(tl.float32)
+        value = tl.load(values + at, mask=audible[:, None], other=0.0).to(tl.float32)
+        score = tl.where(audible, tl.sum(key * q[None, :], 1), -1e30)
+        higher = tl.maximum(peak, tl.max(score, 0))
+        weight = tl.where(audible, tl.exp(score - higher), 0.0)
+        before = tl.exp(peak - higher)
+        result = result * before + tl.sum(weight[:, None] * value, 0)
+        total = total * before + tl.sum(weight, 0)
+        peak = higher
+    at = (split * tl.num_programs(0) + row) * heads + head
+    tl.store(heard + at * SIZE + dim, result)
+    tl.store(peaks + at, peak)
+    tl.store(sums + at, total)

@@ -1,0 +1,36 @@
+"""The first thing a step does: its tokens' embeddings and its position's, added."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def embed(
+    tokens,
+    table,
+    places,
+    column,
+    out,
+    factor,
+    width,
+    BOOKS: tl.constexpr,
+    BOOK: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Sum rows of the table; the grid is (rows, blocks of the width).
+
+    tokens int64 (rows, BOOKS); table (BOOKS * BOOK, width); places (columns, width); out
+    (rows, width).
+    """
+    row = tl.program_id(0)
+    dim = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = dim < width
+    total = tl.zeros([BLOCK], dtype=tl.float32)
+    for book in tl.static_range(BOOKS):
+        token = tl.load(tokens + row * BOOKS + book) + book * BOOK
+        total += tl.load(table + token * width + dim, mask=inside, other=0.0).to(tl.float32)
+    place = tl.load(places + tl.load(column) * width + dim, mask=inside, other=0.0).to(tl.float32)
+    total = total * factor + place
+    tl.store(out + row * width + dim, total.to(out.dtype.element_ty), mask=inside)

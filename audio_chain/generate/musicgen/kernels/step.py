@@ -1,0 +1,217 @@
+"""The decoder's step out of the kernels: what runs after what, on which tensors."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import triton
+from torch import Tensor
+
+from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.kernels import SPLIT
+from audio_chain.generate.musicgen.kernels.attention import attend
+from audio_chain.generate.musicgen.kernels.embedding import embed
+from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
+from audio_chain.generate.musicgen.layers import Layer, Norm, TextAttention
+from audio_chain.generate.musicgen.matrices import Matrix, Plain, Scaled
+from audio_chain.generate.musicgen.state import State
+
+TILE: Final = 8192
+"""Weights that a program reads."""
+
+PROGRAMS: Final = 192
+"""A small weight is better read by so many, a little each, than by fewer."""
+
+WORDS: Final = 64
+"""Words that are attended to at once."""
+
+
+def _parts(matrix: Matrix) -> tuple[Tensor, Tensor, bool]:
+    """Values, scale, and whether there is one."""
+    if isinstance(matrix, Scaled):
+        return matrix.values, matrix.scale, True
+    assert isinstance(matrix, Plain)
+    return matrix.weight, matrix.weight, False
+
+
+def _blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
+    """Inputs padded to a power of 2, outputs of a program, and programs."""
+    padded = triton.next_power_of_2(inputs)
+    block = max(1, TILE // padded)
+    while block > 1 and outputs <= PROGRAMS * block:
+        block //= 2
+    return padded, block, triton.cdiv(outputs, block)
+
+
+class Steps:
+    """Steps of a decoder in a state of some size; what one gives is overwritten by the next.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        With `Plain` or `Scaled` matrices.
+    state : State
+        Those that follow have its rows and its capacity.
+    """
+
+    def __init__(self, decoder: Decoder, state: State) -> None:
+        self._decoder, shape = decoder, decoder.shape
+        rows = self._rows = len(state.keys[0])
+        self._size = shape.width // shape.heads
+        hidden = len(_parts(decoder.layers[0].feed_in)[0])
+        splits = triton.cdiv(max(state.capacity, state.text_mask.shape[-1]), SPLIT)
+        place = {"device": decoder.device, "dtype": decoder.dtype}
+        self._x = torch.empty(rows, shape.width, **place)
+        self._query = torch.empty_like(self._x)
+        self._hidden = torch.empty(rows, hidden, **place)
+        place["dtype"] = torch.float32
+        self._logits = torch.empty(rows, shape.codebooks, shape.tokens, **place)
+        self._heard = torch.empty(splits, rows, shape.width, **place)
+        self._peaks = torch.empty(splits, rows, shape.heads, **place)
+        self._sums = torch.empty_like(self._peaks)
+
+    def __call__(self, tokens: Tensor, state: State) -> Tensor:
+        """As `Decoder.step`."""
+        decoder, x = self._decoder, self._x
+        shape = decoder.shape
+        embed[(self._rows, triton.cdiv(shape.width, 256))](
+            tokens,
+            decoder.embedding,
+            decoder.places,
+            state.column,
+            x,
+            shape.embedding_scale,
+            shape.width,
+            BOOKS=shape.codebooks,
+            BOOK=shape.tokens + 1,
+            BLOCK=256,
+        )
+        texts = len(state.text_mask)
+        for index, layer in enumerate(decoder.layers):
+            self._attend_self(layer, state, index)
+            if layer.text is not None and texts:
+                self._attend_text(layer.text, state, index, texts)
+            self._project(x, layer.feed_in, self._hidden, norm=layer.norm_feed, activated=True)
+            self._project(self._hidden, layer.feed_out, x, add=True)
+        self._project(x, decoder.heads, self._logits, norm=decoder.norm)
+        state.column.add_(1)
+        return self._logits
+
+    def _project(
+        self,
+        x: Tensor,
+        matrix: Matrix,
+        out: Tensor,
+        *,
+        norm: Norm | None = None,
+        activated: bool = False,
+        add: bool = False,
+        rows: int | None = None,
+    ) -> None:
+        weight, scale, scaled = _parts(matrix)
+        outputs, inputs = weight.shape
+        padded, block, programs = _blocks(inputs, outputs)
+        gain, shift = (norm.weight, norm.bias) if norm else (weight, weight)
+        project[(programs,)](
+            x,
+            weight,
+            scale,
+            gain,
+            shift,
+            out,
+            outputs,
+            ROWS=rows or self._rows,
+            INPUTS=inputs,
+            PADDED=padded,
+            BLOCK=block,
+            NORM=norm is not None,
+            SCALED=scaled,
+            ACTIVATION=self._decoder.shape.activation if activated else "none",
+            ADD=add,
+        )
+
+    def _attend_self(self, layer: Layer, state: State, index: int) -> None:
+        keys, values = state.keys[index], state.values[index]
+        weight, scale, scaled = _parts(layer.query_key_value)
+        width = self._decoder.shape.width
+        padded, block, programs = _blocks(width, 3 * width)
+        project_self[(programs,)](
+            self._x,
+            weight,
+            scale,
+            layer.norm_self.weight,
+            layer.norm_self.bias,
+            self._query,
+            keys,
+            values,
+            state.column,
+            state.capacity,
+            ROWS=self._rows,
+            WIDTH=width,
+            PADDED=padded,
+            SIZE=self._size,
+            BLOCK=block,
+            SCALED=scaled,
+        )
+        splits = triton.cdiv(state.reach or state.length + 1, SPLIT)
+        self._attend(keys, values, state, self._rows, splits, masked=False)
+        self._join(layer.out_self, self._rows, splits)
+
+    def _attend_text(self, text: TextAttention, state: State, index: int, rows: int) -> None:
+        self._project(self._x, text.query, self._query, norm=text.norm, rows=rows)
+        keys, values = state.text_keys[index], state.text_values[index]
+        splits = triton.cdiv(keys.shape[2], SPLIT)
+        self._attend(keys, values, state, rows, splits, masked=True)
+        self._join(text.out, rows, splits)
+
+    def _attend(
+        self,
+        keys: Tensor,
+        values: Tensor,
+        state: State,
+        rows: int,
+        splits: int,
+        *,
+        masked: bool,
+    ) -> None:
+        capacity = keys.shape[2]
+        split = min(SPLIT, max(16, triton.next_power_of_2(capacity))) if masked else SPLIT
+        block = min(split, WORDS) if masked else SPLIT
+        attend[(rows, self._decoder.shape.heads, splits)](
+            self._query,
+            keys,
+            values,
+            state.text_mask.view(torch.uint8) if masked else keys,
+            state.column,
+            self._heard,
+            self._peaks,
+            self._sums,
+            capacity,
+            self._size**-0.5,
+            SIZE=self._size,
+            SPLIT=split,
+            BLOCK=block,
+            MASKED=masked,
+            num_warps=8 if block > WORDS else 4,
+        )
+
+    def _join(self, matrix: Matrix, rows: int, splits: int) -> None:
+        weight, scale, scaled = _parts(matrix)
+        width = self._decoder.shape.width
+        padded, block, programs = _blocks(width, width)
+        project_heard[(programs,)](
+            self._heard,
+            self._peaks,
+            self._sums,
+            weight,
+            scale,
+            self._x,
+            SPLITS=splits,
+            ROWS=rows,
+            WIDTH=width,
+            PADDED=padded,
+            SIZE=self._size,
+            BLOCK=block,
+            SCALED=scaled,
+        )

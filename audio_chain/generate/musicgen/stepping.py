@@ -1,0 +1,76 @@
+"""Which code plays a column: kernels of our own where they can run, else PyTorch's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.kernels import MOST_ROWS, OPT_OUT
+from audio_chain.generate.musicgen.sampling import Sampling, play_column
+from audio_chain.generate.musicgen.state import State
+
+Step = Callable[[Tensor, State], Tensor]
+"""Tokens (rows, codebooks) and the state to logits, as `Decoder.step`."""
+
+Play = Callable[[Tensor, Sampling, Tensor, Tensor, Tensor, Tensor, Tensor], None]
+"""As `sampling.play_column`."""
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How columns are played.
+
+    Attributes
+    ----------
+    step : callable
+        Reads a column.
+    play : callable
+        Draws the next one.
+    failure : str
+        Why kernels are not used where they could be; else "".
+    """
+
+    step: Step
+    play: Play = play_column
+    failure: str = ""
+
+
+def stepping(decoder: Decoder, state: State) -> Stepping:
+    """The fastest way to play in a state; what has to be compiled for it is compiled."""
+    if decoder.device.type != "cuda" or os.environ.get(OPT_OUT, "1") == "0":
+        return Stepping(decoder.step)
+    try:
+        return in_kernels(decoder, state)
+    except Exception as error:  # of Triton, of the compilers that it calls, of the driver
+        said = str(error).strip() or type(error).__name__
+        return Stepping(decoder.step, failure=said.splitlines()[0])
+
+
+@torch.inference_mode()
+def in_kernels(decoder: Decoder, state: State) -> Stepping:
+    """Play in kernels; those of the step where there are few rows.
+
+    Raises
+    ------
+    Exception
+        Triton isn't there, or something of it fails.
+    """
+    from audio_chain.generate.musicgen.kernels.play import play_column as play
+    from audio_chain.generate.musicgen.kernels.step import Steps
+
+    rows = len(state.keys[0])
+    size = decoder.shape.width // decoder.shape.heads
+    if rows > MOST_ROWS or size & (size - 1):  # kernels work on powers of 2
+        return Stepping(decoder.step, play)
+    steps = Steps(decoder, state)
+    # a trial, taken back: what it leaves in the cache is overwritten before it is read
+    state.text_mask.fill_(True)
+    steps(state.column.new_zeros(rows, decoder.shape.codebooks), state)
+    state.text_mask.zero_()
+    state.rewind(0)
+    return Stepping(steps, play)

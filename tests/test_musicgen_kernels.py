@@ -1,0 +1,197 @@
+"""Our kernels against PyTorch's step: compiled where there is a GPU, else in the interpreter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from musicgen_models import player, tiny
+
+from audio_chain.generate.musicgen import decoder as decoders
+from audio_chain.generate.musicgen import decoding
+from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.decoding import decode
+from audio_chain.generate.musicgen.delay import FREE
+from audio_chain.generate.musicgen.matrices import Scaled
+from audio_chain.generate.musicgen.sampling import Sampling, play_column
+from audio_chain.generate.musicgen.state import State
+from audio_chain.generate.musicgen.stepping import OPT_OUT, in_kernels, stepping
+
+pytest.importorskip("triton", reason="Triton is not installed; its interpreter needs no GPU")
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+FAMILIES = pytest.mark.parametrize(
+    "model", [{}, {"channels": 2}, {"melody": True}], ids=["mono", "stereo", "melody"]
+)
+
+
+@pytest.fixture(autouse=True)
+def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretches that a short cache has several of, and few programs: the interpreter is slow."""
+    from audio_chain.generate.musicgen.kernels import step
+
+    monkeypatch.setattr(step, "SPLIT", 16)
+    monkeypatch.setattr(step, "PROGRAMS", 2)
+
+
+def played(decoder: Decoder, rows: int, texts: int, columns: int, words: int) -> State:
+    """A state of random columns, and of texts of different lengths."""
+    chance = torch.Generator().manual_seed(rows + columns)
+    state = decoder.start(rows=rows, text_rows=texts, words=words, capacity=40)
+    for tensor in (*state.keys, *state.values, *state.text_keys, *state.text_values):
+        tensor.copy_(torch.randn(tensor.shape, generator=chance))
+    for row in range(len(state.text_mask)):
+        state.text_mask[row, ..., : max(1, words - 3 * row)] = True
+    state.rewind(columns)
+    return state
+
+
+def compared(decoder: Decoder, rows: int, texts: int, columns: int, words: int = 9) -> None:
+    """Logits of one step, and what it leaves in the cache."""
+    tokens = torch.randint(
+        32, (rows, decoder.shape.codebooks), generator=torch.Generator().manual_seed(columns)
+    ).to(decoder.device)
+    steps = []
+    for kernels in (False, True):
+        step = decoder.step
+        if kernels:
+            empty = decoder.start(rows=rows, text_rows=texts, words=words, capacity=40)
+            step = in_kernels(decoder, empty).step
+            assert step != decoder.step
+        state = played(decoder, rows, texts, columns, words)
+        with torch.inference_mode():
+            steps.append((step(tokens, state).clone(), state))
+    (expected, before), (logits, after) = steps
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+    assert after.column.item() == columns + 1
+    for ours, theirs in zip(after.keys + after.values, before.keys + before.values, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@FAMILIES
+def test_a_step_is_that_of_pytorch(model: dict[str, Any]) -> None:
+    compared(player(tiny(layers=1, **model), DEVICE)._parts.decoder, 4, 2, 21)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 15, 16, 17, 39])
+def test_at_the_edges_of_the_cache_and_of_its_stretches(columns: int) -> None:
+    compared(player(tiny(layers=1), DEVICE)._parts.decoder, 1, 1, columns)
+
+
+@pytest.mark.parametrize(
+    ("rows", "texts", "words"), [(1, 1, 1), (3, 3, 16), (2, 2, 33), (16, 8, 5)]
+)
+def test_rows_and_words(rows: int, texts: int, words: int) -> None:
+    compared(player(tiny(layers=1), DEVICE)._parts.decoder, rows, texts, 18, words)
+
+
+def test_weights_of_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "keep", lambda weight, *_: Scaled.of(weight.to(DEVICE)))
+    compared(player(tiny(layers=1), DEVICE)._parts.decoder, 2, 1, 20)
+
+
+def test_masked_columns_are_not_heard() -> None:
+    """A captured step goes over more of the cache than has been read."""
+    decoder = player(tiny(layers=1), DEVICE)._parts.decoder
+    tokens = torch.zeros(2, 4, dtype=torch.long, device=DEVICE)
+    step = in_kernels(decoder, played(decoder, 2, 1, 0, 5)).step
+    logits = []
+    for reach in (None, 32, 40):
+        state = played(decoder, 2, 1, 13, 5)
+        state.reach = reach
+        for tensor in (*state.keys, *state.values):
+            tensor[:, :, 14:] = torch.nan
+        with torch.inference_mode():
+            logits.append(step(tokens, state).clone())
+    assert logits[0].isfinite().all()
+    torch.testing.assert_close(logits[1], logits[0])
+    torch.testing.assert_close(logits[2], logits[0])
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(top_k=1),
+        Sampling(guidance=1.0, top_k=1),
+        Sampling(guidance=1.0, top_k=0),
+        Sampling(top_k=5, temperature=0.7),
+        Sampling(top_k=32),
+        Sampling(top_k=250, guidance_end=0.5),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("books", [4, 8])
+def test_tokens_are_those_that_pytorch_draws(sampling: Sampling, books: int) -> None:
+    """With the same noise: in both, that of the seed and the step. 40 tokens are no power of 2."""
+    from audio_chain.generate.musicgen.kernels.play import play_column as play
+
+    chance = torch.Generator().manual_seed(books)
+    pieces, tokens, steps = 3, 40, 3
+    rows = 2 * pieces if sampling.guides else pieces
+    seeds = torch.tensor([0, 5, 2**63 - 1], device=DEVICE)
+    guidance = torch.rand(pieces, steps, generator=chance).to(DEVICE) * 4
+    begin = torch.tensor([1000], device=DEVICE)
+    given = torch.full((pieces, books, 1 + steps), FREE)
+    given[1, ::2] = 39
+    ours, theirs = given.to(DEVICE), given.to(DEVICE)
+    for step in range(steps):
+        logits = (3 * torch.randn(rows, books, tokens, generator=chance)).to(DEVICE)
+        place = torch.tensor([step], device=DEVICE)
+        buffers = (logits, sampling, guidance, seeds, begin, place)
+        play(*buffers, ours)
+        play_column(*buffers, theirs)
+    assert torch.equal(ours, theirs)
+    assert (ours[1, ::2, 1:] == 39).all()
+    assert (ours[..., 1:] != FREE).all()
+
+
+@FAMILIES
+def test_pieces_are_those_of_pytorch(
+    model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole loop, with guidance; sampled, so that every draw counts."""
+    generator = player(tiny(layers=1, **model), DEVICE)
+    condition = generator._reader.condition(generator._reader.texts("sad piano"), None, 0.0)
+    other = (condition.states[1:], condition.mask[1:]) if model.get("melody") else None
+
+    def codes() -> torch.Tensor:
+        text, mask = condition.states[:1], condition.mask[:1]
+        decoder = generator._parts.decoder
+        return decode(decoder, text, mask, 4, (3,), Sampling(top_k=9), against=other)
+
+    expected = codes()
+    monkeypatch.setattr(decoding, "stepping", in_kernels)
+    assert torch.equal(codes(), expected)
+
+
+def test_many_rows_are_left_to_cublas() -> None:
+    decoder = player(tiny(layers=1), DEVICE)._parts.decoder
+    many = in_kernels(decoder, decoder.start(rows=17, text_rows=17, words=4, capacity=9))
+    assert many.step == decoder.step
+    assert many.play is not play_column
+
+
+def test_a_cpu_has_no_use_for_them() -> None:
+    decoder = player(tiny())._parts.decoder
+    state = decoder.start(rows=1, text_rows=1, words=4, capacity=9)
+    how = stepping(decoder, state)
+    assert (how.step, how.play, how.failure) == (decoder.step, play_column, "")
+
+
+def test_what_does_not_compile_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason; and one can do without."""
+    from audio_chain.generate.musicgen.kernels import step
+
+    def broken(*_: object) -> None:
+        raise OSError("no C compiler\nfound")
+
+    monkeypatch.setattr(step, "Steps", broken)
+    decoder = player(tiny())._parts.decoder
+    state = decoder.start(rows=1, text_rows=1, words=4, capacity=9)
+    monkeypatch.setattr(Decoder, "device", torch.device("cuda"))
+    how = stepping(decoder, state)
+    assert (how.step, how.play, how.failure) == (decoder.step, play_column, "no C compiler")
+    monkeypatch.setenv(OPT_OUT, "0")
+    assert stepping(decoder, state).failure == ""
