@@ -1,0 +1,307 @@
+"""Our decoding of MusicGen against transformers' `generate`, at the published sizes, in one run.
+
+    python -m benchmarks.musicgen [--device cuda] [--sizes small medium large] [--batches 1 8 64]
+
+The weights are random. Prints a table and writes this device's half of
+``docs/results/musicgen-speed.json``. On a CPU processor time counts, of one thread, since other
+programs slow the clock but not the work; guidance and top-k are on throughout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from audio_chain.generate import GenerationRequest
+from audio_chain.generate.musicgen.checkpoint import Parts, assemble
+from audio_chain.generate.musicgen.conditions import ROOM, Reader
+from audio_chain.generate.musicgen.decoding import Condition, Loop
+from audio_chain.generate.musicgen.delay import delayed, delays
+from audio_chain.generate.musicgen.generator import MusicgenGenerator
+from audio_chain.generate.musicgen.sampling import Sampling
+from benchmarks.gauges import Clock, facts, joules, profile
+from benchmarks.random_musicgen import PROMPT, SHAPES, random_model, tokenizer
+from training.results import RESULTS, write_results
+
+OUTPUT: Final = RESULTS / "musicgen-speed.json"
+
+PEER_STEPS: Final = {"cpu": 12, "cuda": 100}
+OUR_STEPS: Final = {"cpu": 24, "cuda": 500}
+
+PRECISIONS: Final = {"cpu": ("fp32", "bf16", "fp16", "int8"), "cuda": ("fp16", "int8")}
+DTYPES: Final = {
+    "cpu": {"fp32": torch.float32, "bf16": torch.bfloat16},
+    "cuda": {"fp16": torch.float16},
+}
+SAMPLING: Final = Sampling(guidance=3.0, top_k=250)
+
+
+def weight_bytes(size: str, precision: str) -> float:
+    """Bytes that a step has to read: the layers' and the heads' matrices."""
+    shape = SHAPES[size]
+    width = shape["width"]
+    # of the text, keys and values are computed once
+    layer = 6 * width * width + 2 * width * shape["ffn"]
+    each = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}[precision]
+    return float(each * (shape["layers"] * layer + 4 * 2048 * width))
+
+
+class Bench:
+    """Measures one size on one device.
+
+    Parameters
+    ----------
+    size : str
+        Of `SHAPES`.
+    device : torch.device
+        Where.
+    about : dict
+        `gauges.facts` of it.
+    """
+
+    def __init__(self, size: str, device: torch.device, about: dict[str, Any]) -> None:
+        self.size, self.device, self._about = size, device, about
+        self._clock, self._joules = Clock(device), joules(device)
+
+    def peer(self, model: Any, precision: str, batch: int, **more: Any) -> dict[str, Any]:
+        """transformers' `generate`: what a step more takes."""
+        words = tokenizer()([PROMPT] * batch, return_tensors="pt").to(self.device)
+        steps = PEER_STEPS[self.device.type]
+
+        def run(count: int) -> None:
+            model.generate(
+                **words,
+                do_sample=True,
+                guidance_scale=3.0,
+                top_k=250,
+                max_new_tokens=count,
+                **more,
+            )
+
+        run(4)
+        few = self._clock(lambda: run(4))
+        before = self._joules()
+        many = self._clock(lambda: run(steps))
+        after = self._joules()
+        return self._row(
+            "transformers", precision, batch, (many - few) / (steps - 4), before, after, steps
+        )
+
+    def ours(self, parts: Parts, precision: str, batch: int) -> Iterator[tuple[str, Any]]:
+        """Our loop, alone: the row; how long the first step takes; a profile."""
+        decoder, steps = parts.decoder, OUR_STEPS[self.device.type]
+        shape = decoder.shape
+        states, mask = Reader(parts).texts(PROMPT)
+        lags = delays(shape.codebooks, shape.channels)
+        loop = Loop(
+            decoder,
+            SAMPLING,
+            seeds=range(batch),
+            columns=-(-states.shape[1] // ROOM) * ROOM,
+            texts=1,
+            steps=steps + max(lags),
+        )
+        given = torch.zeros(batch, shape.codebooks, 0, dtype=torch.long, device=self.device)
+        pattern = delayed(given, lags, [steps] * batch, steps + max(lags), shape.pad)
+        guidance = [SAMPLING.schedule(steps, 0, steps + max(lags))] * batch
+
+        def opened() -> None:
+            loop.open([Condition(states, mask)] * batch, pattern, 0, guidance)
+
+        def run(count: int) -> None:
+            for _ in range(count):
+                loop.advance()
+
+        opened()
+        yield "first_step_s", round(self._clock(loop.advance), 3)
+        if self.device.type == "cuda":
+            run(steps - 1)  # every graph
+            opened()
+        before = self._joules()
+        seconds = self._clock(lambda: run(steps - 1)) / (steps - 1)
+        after = self._joules()
+        row = self._row("audio-chain", precision, batch, seconds, before, after, steps - 1)
+        if failure := loop.failure:
+            row["without"] = failure
+        yield "row", row
+        opened()
+        run(3)
+        yield "profile", profile(lambda: run(10), self.device, 10)
+
+    def whole(self, parts: Parts, batch: int, seconds: float) -> dict[str, Any]:
+        """From words to sound, with text encoder and codec; and how soon there is some sound."""
+        generator = MusicgenGenerator("random", "musicgen", parts)
+        request = GenerationRequest((PROMPT,) * batch, seconds, tuple(range(batch)))
+        list(generator.generate(request))
+        first = self._clock(lambda: next(iter(generator.stream(request))))
+        took = self._clock(lambda: list(generator.generate(request)))
+        return {
+            "whole_times_real_time": round(batch * seconds / took, 1),
+            "first_sound_ms": round(1e3 * first, 1),
+        }
+
+    def _row(
+        self,
+        engine: str,
+        precision: str,
+        batch: int,
+        seconds: float,
+        before: float | None,
+        after: float | None,
+        steps: int,
+    ) -> dict[str, Any]:
+        floor = weight_bytes(self.size, precision) / self._about["read_gb_a_second"] / 1e6
+        row: dict[str, Any] = {
+            "size": self.size,
+            "engine": engine,
+            "precision": precision,
+            "batch": batch,
+            "ms_a_step": round(1e3 * seconds, 3),
+            "floor_ms": round(floor, 3),
+            "times_real_time": round(batch * 0.02 / seconds, 2),
+        }
+        if self.device.type == "cuda":
+            row["memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+            torch.cuda.reset_peak_memory_stats()
+        if before is not None and after is not None:
+            row["joules_a_step"] = round((after - before) / steps, 3)
+        return row
+
+
+def measured(
+    size: str, device: torch.device, about: dict[str, Any], batches: list[int], compiles: bool
+) -> dict[str, Any]:
+    """All rows of a size; peers first, so that their memory is not counted as ours."""
+    bench = Bench(size, device, about)
+    is_gpu = device.type == "cuda"
+    rows: list[dict[str, Any]] = []
+    found: dict[str, Any] = {"rows": rows}
+
+    def add(row: dict[str, Any]) -> None:
+        rows.append(row)
+        print(line(row), flush=True)
+
+    def attempt(engine: str, precision: str, batch: int, error: Exception) -> None:
+        row = {"size": size, "engine": engine, "precision": precision, "batch": batch}
+        add(row | {"failed": str(error).splitlines()[0][:200]})
+        if is_gpu:
+            torch.cuda.empty_cache()
+
+    model: Any = None
+    for precision, dtype in DTYPES[device.type].items():
+        model = None
+        gc.collect()
+        model = random_model(size, device, dtype, whole=is_gpu)
+        for batch in batches:
+            try:
+                add(bench.peer(model, precision, batch))
+                if compiles:
+                    row = bench.peer(model, precision, batch, cache_implementation="static")
+                    add(row | {"engine": "transformers, static cache"})
+            except Exception as error:  # of memory, of the compiler: the rest still counts
+                attempt("transformers", precision, batch, error)
+    for precision in PRECISIONS[device.type]:
+        parts = assemble(
+            model.config,
+            model.state_dict(),
+            tokenizer(),
+            device,
+            precision,
+            max_frames=1500,
+        )
+        for batch in batches:
+            try:
+                for what, value in bench.ours(parts, precision, batch):
+                    if what == "row":
+                        value |= bench.whole(parts, batch, 10.0) if is_gpu else {}
+                        add(value)
+                    elif batch == batches[0]:
+                        found.setdefault(what, {})[precision] = value
+            except Exception as error:
+                attempt("audio-chain", precision, batch, error)
+        del parts
+        gc.collect()
+    return found
+
+
+def start(size: str, device: torch.device) -> dict[str, Any]:
+    """Loading a checkpoint of float32 weights, as they are published, from a warm disk."""
+    report = {}
+    with tempfile.TemporaryDirectory() as folder:
+        random_model(size, torch.device("cpu"), torch.float32, whole=True).save_pretrained(folder)
+        tokenizer().save_pretrained(folder)
+        report["checkpoint_mb"] = round(
+            sum(path.stat().st_size for path in Path(folder).glob("*.safetensors")) / 1e6
+        )
+        for engine in ("transformers", "audio-chain"):
+            command = [sys.executable, "-m", "benchmarks.musicgen_start", folder, engine]
+            said = subprocess.run(
+                [*command, str(device)], check=True, capture_output=True, text=True
+            ).stdout
+            report[engine] = json.loads(said.splitlines()[-1])
+            print(f"{size}, start, {engine}: {report[engine]}", flush=True)
+    return report
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row for people."""
+    begin = f"{row['size']:<7} {row['engine']:<26} {row['precision']:<5} x {row['batch']:<3}"
+    if "failed" in row:
+        return f"{begin} failed: {row['failed']}"
+    more = "".join(
+        f", {row[name]:g} {unit}"
+        for name, unit in (
+            ("memory_gb", "GB"),
+            ("joules_a_step", "J a step"),
+            ("whole_times_real_time", "x real time with codec"),
+            ("first_sound_ms", "ms to the first sound"),
+        )
+        if name in row
+    )
+    return (
+        f"{begin} {row['ms_a_step']:9.3f} ms a step (floor {row['floor_ms']:.3f}), "
+        f"{row['times_real_time']:.2f} x real time{more}"
+    )
+
+
+def main() -> None:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sizes", nargs="+", choices=SHAPES)
+    parser.add_argument("--batches", nargs="+", type=int)
+    parser.add_argument("--static-cache", action="store_true", help="transformers' too; compiles")
+    parser.add_argument("--no-start", action="store_true", help="don't time loading")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    kind = device.type
+    if kind == "cpu":
+        torch.set_num_threads(1)
+    sizes = options.sizes or {"cpu": ["small"], "cuda": ["small", "medium", "large"]}[kind]
+    batches = options.batches or {"cpu": [1], "cuda": [1, 8, 64]}[kind]
+    about = facts(device)
+    print(json.dumps(about))
+    half: dict[str, Any] = {"about": about, "rows": [], "sizes": {}}
+    for size in sizes:
+        found = measured(size, device, about, batches, options.static_cache)
+        half["rows"] += found.pop("rows")
+        half["sizes"][size] = found
+    if not options.no_start:
+        half["start"] = {sizes[0]: start(sizes[0], device)}
+    record = json.loads(options.output.read_text()) if options.output.is_file() else {}
+    record |= {"command": "python -m benchmarks.musicgen", kind: half}
+    write_results(options.output, record)
+
+
+if __name__ == "__main__":
+    main()

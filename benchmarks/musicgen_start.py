@@ -1,0 +1,56 @@
+"""How long a checkpoint takes to its first step, and the memory that it needs on the way.
+
+    python -m benchmarks.musicgen_start FOLDER audio-chain|transformers DEVICE
+
+Prints JSON. In a process of its own, since the highest memory of a process never falls.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.random_musicgen import PROMPT, tokenizer
+
+
+def main() -> None:
+    """Load, step once, and report."""
+    folder, engine, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    device = torch.device(name)
+    if engine == "transformers":
+        from transformers import MusicgenForConditionalGeneration as Model
+    else:
+        from audio_chain.generate import GenerationRequest
+        from audio_chain.generate.musicgen.checkpoint import load_whole
+        from audio_chain.generate.musicgen.generator import MusicgenGenerator
+    import_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    begun, processor = time.perf_counter(), time.process_time()
+    if engine == "transformers":
+        dtype = torch.float16 if device.type == "cuda" else torch.float32
+        model = Model.from_pretrained(folder, dtype=dtype).to(device).eval()
+        loaded = time.perf_counter()
+        words = tokenizer()([PROMPT], return_tensors="pt").to(device)
+        model.generate(**words, do_sample=True, guidance_scale=3.0, max_new_tokens=4)
+    else:
+        parts = load_whole(folder, device, "auto")
+        loaded = time.perf_counter()
+        generator = MusicgenGenerator("random", "musicgen", parts)
+        list(generator.generate(GenerationRequest((PROMPT,), 0.02, (1,))))
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    report = {
+        "load_s": round(loaded - begun, 2),
+        "first_step_s": round(time.perf_counter() - begun, 2),
+        "processor_s": round(time.process_time() - processor, 2),
+        "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 - import_mb),
+    }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
