@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any, Final
 
@@ -15,6 +16,19 @@ _ATTRIBUTES: Final = {
     "mood": "wrong mood",
     "tempo": "wrong tempo",
     "mode": "wrong mode of the key",
+}
+
+_WHOLE: Final = {
+    "memory_gb": "memory (GB)",
+    "whole_times_real_time": "with codec, times real time",
+    "first_sound_ms": "first sound (ms)",
+}
+
+_START: Final = {
+    "load_s": "loaded (s)",
+    "first_step_s": "first step (s)",
+    "processor_s": "processor (s)",
+    "memory_mb": "memory (MB)",
 }
 
 
@@ -159,6 +173,44 @@ def speed(found: Any) -> str:
     return table(["engine", "ms a step", "times real time"], cells)
 
 
+def musicgen_speed(found: Any, kind: str) -> str:
+    """Decoding at the published sizes on a kind of device, ours and transformers'."""
+    if kind not in found:
+        return f"*Not run yet: `{found['command']} --device {kind}`.*"
+    half = found[kind]
+    cells = [
+        [
+            row["size"],
+            row["engine"],
+            row["precision"],
+            str(row["batch"]),
+            *(plain(row.get(name), 2) for name in ("ms_a_step", "floor_ms", "times_real_time")),
+            *(plain(row.get(name), 1) for name in _WHOLE if kind == "cuda"),
+        ]
+        for row in half["rows"]
+    ]
+    head = ["size", "engine", "weights", "pieces", "ms a step", "floor (ms)", "times real time"]
+    head += list(_WHOLE.values()) if kind == "cuda" else []
+    about = half["about"]
+    return (
+        f"{table(head, cells)}\n\n{about['device']}, {about['clock']}, "
+        f"{about['threads']} CPU thread(s), load {about['load']}, PyTorch {about['torch']}. The "
+        f"floor is reading the weights at the {about['read_gb_a_second']} GB a second that a sum "
+        "reads at in the same run."
+    )
+
+
+def musicgen_start(found: Any) -> str:
+    """From a checkpoint on a warm disk to the first step, ours and transformers'."""
+    cells = [
+        [size, engine, *(plain(report[engine][name], 0 if "mb" in name else 1) for name in _START)]
+        for kind in ("cpu", "cuda")
+        for size, report in found.get(kind, {}).get("start", {}).items()
+        for engine in ("transformers", "audio-chain")
+    ]
+    return table(["size", "engine", *_START.values()], cells)
+
+
 def fad_speed(found: Any) -> str:
     """The distance alone: seconds and ratios."""
     cells = [
@@ -224,6 +276,17 @@ MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
     "wer": ("wer", wer, "python -m eval.wer --json > docs/results/wer.json"),
     "memo": ("memo", memo, "python -m benchmarks.memo"),
     "speed": ("speed-nano", speed, "python -m benchmarks.musicgen_nano"),
+    "musicgen-speed-cpu": (
+        "musicgen-speed",
+        partial(musicgen_speed, kind="cpu"),
+        "python -m benchmarks.musicgen",
+    ),
+    "musicgen-speed-cuda": (
+        "musicgen-speed",
+        partial(musicgen_speed, kind="cuda"),
+        "python -m benchmarks.musicgen --device cuda",
+    ),
+    "musicgen-start": ("musicgen-speed", musicgen_start, "python -m benchmarks.musicgen"),
     "fad-speed": ("fad-speed", fad_speed, "python -m benchmarks.fad"),
     "fad-pipeline": ("fad-speed", fad_pipeline, "python -m benchmarks.fad"),
     "bench-coverage": ("bench-coverage", bench, "audio-chain eval bench coverage"),
