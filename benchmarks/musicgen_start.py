@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,7 +33,8 @@ def main() -> None:
     begun, processor = time.perf_counter(), time.process_time()
     if engine == "transformers":
         dtype = torch.float16 if device.type == "cuda" else torch.float32
-        model = Model.from_pretrained(folder, dtype=dtype).to(device).eval()
+        model: Any = Model.from_pretrained(folder, dtype=dtype)
+        model = model.to(device).eval()
         loaded = time.perf_counter()
         words = tokenizer()([PROMPT], return_tensors="pt").to(device)
         model.generate(**words, do_sample=True, guidance_scale=3.0, max_new_tokens=4)

@@ -51,15 +51,19 @@ def random_model(size: str, device: torch.device, dtype: torch.dtype, *, whole: 
         ffn_dim=shape["ffn"],
     )
     text = T5Config(vocab_size=32128, d_model=768, d_ff=3072, num_layers=12, num_heads=12)
-    codec = {"num_filters": 64, "hidden_size": 128, "codebook_dim": 128, "codebook_size": 2048}
-    bandwidth = 2.2  # 4 codebooks of 11 bits, 50 times a second
+    codec: dict[str, Any] = {
+        "num_filters": 64,
+        "hidden_size": 128,
+        "codebook_dim": 128,
+    }
     if not whole:
         text = T5Config(vocab_size=50, d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3)
         codec |= {"num_filters": 4, "hidden_size": 16, "codebook_dim": 16}
     config = MusicgenConfig(
         text_encoder=text.to_dict(),
         audio_encoder=EncodecConfig(
-            target_bandwidths=[bandwidth],
+            target_bandwidths=[2.2],  # 4 codebooks of 11 bits, 50 times a second
+            codebook_size=2048,
             sampling_rate=32_000,
             upsampling_ratios=[8, 5, 4, 4],
             use_causal_conv=False,

@@ -6,21 +6,27 @@ from typing import Any
 
 import pytest
 import torch
-from musicgen_models import player, tiny
+from musicgen_models import CPU, player, tiny
+from transformers import MusicgenForCausalLM
+from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
 
 from audio_chain.generate.musicgen import decoder as decoders
 from audio_chain.generate.musicgen import decoding
-from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import FREE
-from audio_chain.generate.musicgen.matrices import Scaled
+from audio_chain.generate.musicgen.kernels import OPT_OUT
+from audio_chain.generate.musicgen.matrices import Precision, Scaled
 from audio_chain.generate.musicgen.sampling import Sampling, play_column
 from audio_chain.generate.musicgen.state import State
-from audio_chain.generate.musicgen.stepping import OPT_OUT, in_kernels, stepping
+from audio_chain.generate.musicgen.stepping import Step, in_kernels, stepping
 
 pytest.importorskip("triton", reason="Triton is not installed; its interpreter needs no GPU")
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+# what the interpreter runs in the default tier is compiled and run on a GPU
+pytestmark = [pytest.mark.gpu] if DEVICE.type == "cuda" else []
 
 FAMILIES = pytest.mark.parametrize(
     "model", [{}, {"channels": 2}, {"melody": True}], ids=["mono", "stereo", "melody"]
@@ -55,7 +61,7 @@ def compared(decoder: Decoder, rows: int, texts: int, columns: int, words: int =
     ).to(decoder.device)
     steps = []
     for kernels in (False, True):
-        step = decoder.step
+        step: Step = decoder.step
         if kernels:
             empty = decoder.start(rows=rows, text_rows=texts, words=words, capacity=40)
             step = in_kernels(decoder, empty).step
@@ -164,6 +170,48 @@ def test_pieces_are_those_of_pytorch(
     expected = codes()
     monkeypatch.setattr(decoding, "stepping", in_kernels)
     assert torch.equal(codes(), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
+@pytest.mark.parametrize(("width", "heads"), [(1024, 16), (1536, 24), (2048, 32)])
+def test_published_shapes(
+    width: int, heads: int, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two layers of each; 500 columns in the cache. Errors are those of the precision."""
+    if DEVICE.type != "cuda":
+        pytest.skip("needs a GPU")
+    from audio_chain.generate.musicgen.kernels import step
+
+    monkeypatch.setattr(step, "SPLIT", 256)
+    monkeypatch.setattr(step, "PROGRAMS", 192)
+    config = MusicgenDecoderConfig(
+        hidden_size=width, num_attention_heads=heads, ffn_dim=4 * width, num_hidden_layers=2
+    )
+    torch.manual_seed(1)
+    tensors = MusicgenForCausalLM(config).state_dict()
+    sizes = {"rows": 4, "text_rows": 2, "words": 64, "capacity": 503}
+    tokens = torch.randint(2048, (4, 4))
+    logits = []
+    ways: list[tuple[torch.device, Precision]] = [(CPU, "fp32"), (DEVICE, precision)]
+    for device, kept in ways:
+        decoder = Decoder(DecoderShape.of(config), tensors, device, kept)
+        step_of: Step = decoder.step
+        if device.type == "cuda":
+            how = stepping(decoder, decoder.start(**sizes))
+            assert how.failure == ""
+            step_of = how.step
+            assert step_of != decoder.step
+        state = decoder.start(**sizes)
+        chance = torch.Generator().manual_seed(2)
+        for tensor in (*state.keys, *state.values, *state.text_keys, *state.text_values):
+            tensor.copy_(torch.randn(tensor.shape, generator=chance))
+        state.text_mask.fill_(True)
+        state.rewind(500)
+        with torch.inference_mode():
+            logits.append(step_of(tokens.to(device), state).cpu())
+    expected, found = logits
+    assert (found - expected).norm() < 0.03 * expected.norm()
 
 
 def test_many_rows_are_left_to_cublas() -> None:

@@ -117,9 +117,7 @@ def test_greedy_codes_equal_transformers_in_fp16(channels: int, melody: bool) ->
     theirs = codes_of(model, 25, **words, guidance_scale=3.0)
     generator = player(model, precision="fp16")
     condition = generator._reader.condition(generator._reader.texts("sad piano"), None, 0.0)
-    others = {}
-    if melody:
-        others["against"] = (condition.states[1:], condition.mask[1:])
+    other = (condition.states[1:], condition.mask[1:]) if melody else None
     ours = decode(
         generator._parts.decoder,
         condition.states[:1],
@@ -127,7 +125,7 @@ def test_greedy_codes_equal_transformers_in_fp16(channels: int, melody: bool) ->
         25,
         (0,),
         Sampling(top_k=1),
-        **others,
+        against=other,
     )
     assert torch.equal(ours, theirs)
 

@@ -2,7 +2,8 @@
 
 The norm before a product is computed by every program again, since reading a few rows from the
 second-level cache takes less time than a kernel of its own; what follows the product is done on
-its way out. Weights may be of 8 bits, with a scale for each output.
+its way out. Weights may be of 8 bits, with a scale for each output. Rows go in groups of `GROUP`,
+which divides their number, so that those of a group wait for memory together.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def project(
     out,
     outputs,
     ROWS: tl.constexpr,
+    GROUP: tl.constexpr,
     INPUTS: tl.constexpr,
     PADDED: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -55,21 +57,23 @@ def project(
         b = tl.load(shift + k, mask=inside, other=0.0).to(tl.float32)
     if SCALED:
         levels = tl.load(scale + o, mask=wanted, other=0.0)
-    for row in tl.static_range(ROWS):
-        v = tl.load(x + row * INPUTS + k, mask=inside, other=0.0).to(tl.float32)
-        if NORM:
-            v = _normed(v, inside, g, b, INPUTS)
-        y = tl.sum(w * v[None, :], 1)
-        if SCALED:
-            y = y * levels
-        if ACTIVATION == "gelu":
-            y = 0.5 * y * (1.0 + tl.erf(y * 0.7071067811865476))
-        if ACTIVATION == "relu":
-            y = tl.maximum(y, 0.0)
-        at = out + row * outputs + o
-        if ADD:
-            y = y + tl.load(at, mask=wanted, other=0.0).to(tl.float32)
-        tl.store(at, y.to(out.dtype.element_ty), mask=wanted)
+    for first in range(0, ROWS, GROUP):
+        for one in tl.static_range(GROUP):
+            row = first + one
+            v = tl.load(x + row * INPUTS + k, mask=inside, other=0.0).to(tl.float32)
+            if NORM:
+                v = _normed(v, inside, g, b, INPUTS)
+            y = tl.sum(w * v[None, :], 1)
+            if SCALED:
+                y = y * levels
+            if ACTIVATION == "gelu":
+                y = 0.5 * y * (1.0 + tl.erf(y * 0.7071067811865476))
+            if ACTIVATION == "relu":
+                y = tl.maximum(y, 0.0)
+            at = out + row * outputs + o
+            if ADD:
+                y = y + tl.load(at, mask=wanted, other=0.0).to(tl.float32)
+            tl.store(at, y.to(out.dtype.element_ty), mask=wanted)
 
 
 @triton.jit
@@ -85,6 +89,7 @@ def project_self(
     column,
     capacity,
     ROWS: tl.constexpr,
+    GROUP: tl.constexpr,
     WIDTH: tl.constexpr,
     PADDED: tl.constexpr,
     SIZE: tl.constexpr,
@@ -106,16 +111,18 @@ def project_self(
     now = tl.load(column)
     place = o % WIDTH
     head, dim = place // SIZE, place % SIZE
-    for row in tl.static_range(ROWS):
-        v = tl.load(x + row * WIDTH + k, mask=inside, other=0.0).to(tl.float32)
-        y = tl.sum(w * _normed(v, inside, g, b, WIDTH)[None, :], 1)
-        if SCALED:
-            y = y * levels
-        y = y.to(query.dtype.element_ty)
-        tl.store(query + row * WIDTH + place, y, mask=o < WIDTH)
-        at = ((row * (WIDTH // SIZE) + head) * capacity + now) * SIZE + dim
-        tl.store(keys + at, y, mask=(o >= WIDTH) & (o < 2 * WIDTH))
-        tl.store(values + at, y, mask=(o >= 2 * WIDTH) & wanted)
+    for first in range(0, ROWS, GROUP):
+        for one in tl.static_range(GROUP):
+            row = first + one
+            v = tl.load(x + row * WIDTH + k, mask=inside, other=0.0).to(tl.float32)
+            y = tl.sum(w * _normed(v, inside, g, b, WIDTH)[None, :], 1)
+            if SCALED:
+                y = y * levels
+            y = y.to(query.dtype.element_ty)
+            tl.store(query + row * WIDTH + place, y, mask=o < WIDTH)
+            at = ((row * (WIDTH // SIZE) + head) * capacity + now) * SIZE + dim
+            tl.store(keys + at, y, mask=(o >= WIDTH) & (o < 2 * WIDTH))
+            tl.store(values + at, y, mask=(o >= 2 * WIDTH) & wanted)
 
 
 @triton.jit
@@ -128,6 +135,7 @@ def project_heard(
     out,
     SPLITS: tl.constexpr,
     ROWS: tl.constexpr,
+    GROUP: tl.constexpr,
     WIDTH: tl.constexpr,
     PADDED: tl.constexpr,
     SIZE: tl.constexpr,
@@ -145,23 +153,25 @@ def project_heard(
     if SCALED:
         levels = tl.load(scale + o, mask=wanted, other=0.0)
     HEADS: tl.constexpr = WIDTH // SIZE
-    for row in tl.static_range(ROWS):
-        at = row * HEADS + k // SIZE
-        peak = tl.load(peaks + at, mask=inside, other=0.0)
-        total = tl.load(sums + at, mask=inside, other=1.0)
-        v = tl.load(heard + row * WIDTH + k, mask=inside, other=0.0)
-        for split in tl.static_range(1, SPLITS):
-            there = split * ROWS * HEADS + at
-            higher = tl.maximum(peak, tl.load(peaks + there, mask=inside, other=0.0))
-            before = tl.exp(peak - higher)
-            after = tl.exp(tl.load(peaks + there, mask=inside, other=0.0) - higher)
-            more = tl.load(heard + (split * ROWS + row) * WIDTH + k, mask=inside, other=0.0)
-            v = v * before + more * after
-            total = total * before + tl.load(sums + there, mask=inside, other=0.0) * after
-            peak = higher
-        y = tl.sum(w * (v / total)[None, :], 1)
-        if SCALED:
-            y = y * levels
-        to = out + row * WIDTH + o
-        y = y + tl.load(to, mask=wanted, other=0.0).to(tl.float32)
-        tl.store(to, y.to(out.dtype.element_ty), mask=wanted)
+    for first in range(0, ROWS, GROUP):
+        for one in tl.static_range(GROUP):
+            row = first + one
+            at = row * HEADS + k // SIZE
+            peak = tl.load(peaks + at, mask=inside, other=0.0)
+            total = tl.load(sums + at, mask=inside, other=1.0)
+            v = tl.load(heard + row * WIDTH + k, mask=inside, other=0.0)
+            for split in tl.static_range(1, SPLITS):
+                there = split * ROWS * HEADS + at
+                higher = tl.maximum(peak, tl.load(peaks + there, mask=inside, other=0.0))
+                before = tl.exp(peak - higher)
+                after = tl.exp(tl.load(peaks + there, mask=inside, other=0.0) - higher)
+                more = tl.load(heard + (split * ROWS + row) * WIDTH + k, mask=inside, other=0.0)
+                v = v * before + more * after
+                total = total * before + tl.load(sums + there, mask=inside, other=0.0) * after
+                peak = higher
+            y = tl.sum(w * (v / total)[None, :], 1)
+            if SCALED:
+                y = y * levels
+            to = out + row * WIDTH + o
+            y = y + tl.load(to, mask=wanted, other=0.0).to(tl.float32)
+            tl.store(to, y.to(out.dtype.element_ty), mask=wanted)

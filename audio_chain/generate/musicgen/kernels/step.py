@@ -44,6 +44,11 @@ def _blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
     return padded, block, triton.cdiv(outputs, block)
 
 
+def _group(rows: int) -> int:
+    """Rows that are multiplied at once."""
+    return next(count for count in (4, 3, 2, 1) if rows % count == 0)
+
+
 class Steps:
     """Steps of a decoder in a state of some size; what one gives is overwritten by the next.
 
@@ -61,14 +66,15 @@ class Steps:
         self._size = shape.width // shape.heads
         hidden = len(_parts(decoder.layers[0].feed_in)[0])
         splits = triton.cdiv(max(state.capacity, state.text_mask.shape[-1]), SPLIT)
-        place = {"device": decoder.device, "dtype": decoder.dtype}
-        self._x = torch.empty(rows, shape.width, **place)
-        self._query = torch.empty_like(self._x)
-        self._hidden = torch.empty(rows, hidden, **place)
-        place["dtype"] = torch.float32
-        self._logits = torch.empty(rows, shape.codebooks, shape.tokens, **place)
-        self._heard = torch.empty(splits, rows, shape.width, **place)
-        self._peaks = torch.empty(splits, rows, shape.heads, **place)
+
+        def room(*sizes: int, dtype: torch.dtype = decoder.dtype) -> Tensor:
+            return torch.empty(sizes, device=decoder.device, dtype=dtype)
+
+        self._x, self._query = room(rows, shape.width), room(rows, shape.width)
+        self._hidden = room(rows, hidden)
+        self._logits = room(rows, shape.codebooks, shape.tokens, dtype=torch.float32)
+        self._heard = room(splits, rows, shape.width, dtype=torch.float32)
+        self._peaks = room(splits, rows, shape.heads, dtype=torch.float32)
         self._sums = torch.empty_like(self._peaks)
 
     def __call__(self, tokens: Tensor, state: State) -> Tensor:
@@ -112,6 +118,7 @@ class Steps:
         weight, scale, scaled = _parts(matrix)
         outputs, inputs = weight.shape
         padded, block, programs = _blocks(inputs, outputs)
+        rows = rows or self._rows
         gain, shift = (norm.weight, norm.bias) if norm else (weight, weight)
         project[(programs,)](
             x,
@@ -121,7 +128,8 @@ class Steps:
             shift,
             out,
             outputs,
-            ROWS=rows or self._rows,
+            ROWS=rows,
+            GROUP=_group(rows),
             INPUTS=inputs,
             PADDED=padded,
             BLOCK=block,
@@ -148,6 +156,7 @@ class Steps:
             state.column,
             state.capacity,
             ROWS=self._rows,
+            GROUP=_group(self._rows),
             WIDTH=width,
             PADDED=padded,
             SIZE=self._size,
@@ -209,6 +218,7 @@ class Steps:
             self._x,
             SPLITS=splits,
             ROWS=rows,
+            GROUP=_group(rows),
             WIDTH=width,
             PADDED=padded,
             SIZE=self._size,
