@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -243,3 +246,13 @@ def test_what_does_not_compile_is_left_to_pytorch(monkeypatch: pytest.MonkeyPatc
     assert (how.step, how.play, how.failure) == (decoder.step, play_column, "no C compiler")
     monkeypatch.setenv(OPT_OUT, "0")
     assert stepping(decoder, state).failure == ""
+
+
+@pytest.mark.slow
+def test_they_compile_for_a_gpu_that_is_not_here() -> None:
+    """For Hopper, without spilled registers; the interpreter would run what doesn't compile."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "benchmarks.kernels", "--sizes", "small"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("project_self") == 4

@@ -35,7 +35,7 @@ def _parts(matrix: Matrix) -> tuple[Tensor, Tensor, bool]:
     return matrix.weight, matrix.weight, False
 
 
-def _blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
+def blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
     """Inputs padded to a power of 2, outputs of a program, and programs."""
     padded = triton.next_power_of_2(inputs)
     block = max(1, TILE // padded)
@@ -44,7 +44,7 @@ def _blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
     return padded, block, triton.cdiv(outputs, block)
 
 
-def _group(rows: int) -> int:
+def group(rows: int) -> int:
     """Rows that are multiplied at once."""
     return next(count for count in (4, 3, 2, 1) if rows % count == 0)
 
@@ -117,7 +117,7 @@ class Steps:
     ) -> None:
         weight, scale, scaled = _parts(matrix)
         outputs, inputs = weight.shape
-        padded, block, programs = _blocks(inputs, outputs)
+        padded, block, programs = blocks(inputs, outputs)
         rows = rows or self._rows
         gain, shift = (norm.weight, norm.bias) if norm else (weight, weight)
         project[(programs,)](
@@ -129,7 +129,7 @@ class Steps:
             out,
             outputs,
             ROWS=rows,
-            GROUP=_group(rows),
+            GROUP=group(rows),
             INPUTS=inputs,
             PADDED=padded,
             BLOCK=block,
@@ -143,7 +143,7 @@ class Steps:
         keys, values = state.keys[index], state.values[index]
         weight, scale, scaled = _parts(layer.query_key_value)
         width = self._decoder.shape.width
-        padded, block, programs = _blocks(width, 3 * width)
+        padded, block, programs = blocks(width, 3 * width)
         project_self[(programs,)](
             self._x,
             weight,
@@ -156,7 +156,7 @@ class Steps:
             state.column,
             state.capacity,
             ROWS=self._rows,
-            GROUP=_group(self._rows),
+            GROUP=group(self._rows),
             WIDTH=width,
             PADDED=padded,
             SIZE=self._size,
@@ -208,7 +208,7 @@ class Steps:
     def _join(self, matrix: Matrix, rows: int, splits: int) -> None:
         weight, scale, scaled = _parts(matrix)
         width = self._decoder.shape.width
-        padded, block, programs = _blocks(width, width)
+        padded, block, programs = blocks(width, width)
         project_heard[(programs,)](
             self._heard,
             self._peaks,
@@ -218,7 +218,7 @@ class Steps:
             self._x,
             SPLITS=splits,
             ROWS=rows,
-            GROUP=_group(rows),
+            GROUP=group(rows),
             WIDTH=width,
             PADDED=padded,
             SIZE=self._size,
