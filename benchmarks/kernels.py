@@ -21,10 +21,11 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from audio_chain.generate.musicgen.delay import FREE
-from audio_chain.generate.musicgen.kernels import SPLIT
-from audio_chain.generate.musicgen.kernels.attention import attend
+from audio_chain.generate.musicgen.kernels.attention import attend, join, remember
 from audio_chain.generate.musicgen.kernels.drawing import play
 from audio_chain.generate.musicgen.kernels.embedding import embed
+from audio_chain.generate.musicgen.kernels.hearing import SPLIT
+from audio_chain.generate.musicgen.kernels.many import BLOCK
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
 from audio_chain.generate.musicgen.kernels.step import blocks, group
 from benchmarks.random_musicgen import SHAPES
@@ -37,7 +38,7 @@ TYPES: Final = {
     ),
     **dict.fromkeys(["heard", "peaks", "sums", "logits", "guidance", "scale"], "*fp32"),
     **dict.fromkeys(["tokens", "column", "seeds", "begin", "place", "sheet"], "*i64"),
-    **dict.fromkeys(["outputs", "capacity", "width", "steps"], "i32"),
+    **dict.fromkeys(["outputs", "capacity", "width", "steps", "stride"], "i32"),
     **dict.fromkeys(["factor", "temperature"], "fp32"),
     "mask": "*u8",
 }
@@ -70,6 +71,15 @@ def cases(size: str, rows: int, scaled: bool) -> Iterator[Case]:
     for splits in (1, 2, 6):
         own = size_of_head | {"PADDED": padded, "BLOCK": block, "SPLITS": splits}
         yield project_heard, several | own, types, 4
+
+
+def between(size: str, rows: int) -> Iterator[Case]:
+    """The kernels between cuBLAS's, of many rows."""
+    width, heads = SHAPES[size]["width"], SHAPES[size]["heads"]
+    own = {"WIDTH": width, "SIZE": width // heads, "BLOCK": BLOCK}
+    yield remember, own, {}, 4
+    for splits in (1, 2, 6):
+        yield join, own | {"SPLITS": splits, "ROWS": rows}, {}, 4
 
 
 def shared() -> Iterator[Case]:
@@ -123,6 +133,7 @@ def main() -> int:
     options = parser.parse_args()
     every = list(shared())
     for size in options.sizes:
+        every += between(size, 128)
         for rows in options.rows:
             for scaled in (False, True):
                 every += cases(size, rows, scaled)

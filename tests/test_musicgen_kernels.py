@@ -13,8 +13,7 @@ from musicgen_models import CPU, player, tiny
 from transformers import MusicgenForCausalLM
 from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
 
-from audio_chain.generate.musicgen import decoder as decoders
-from audio_chain.generate.musicgen import decoding
+from audio_chain.generate.musicgen import decoding, layers
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import FREE
@@ -39,9 +38,9 @@ FAMILIES = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches that a short cache has several of, and few programs: the interpreter is slow."""
-    from audio_chain.generate.musicgen.kernels import step
+    from audio_chain.generate.musicgen.kernels import hearing, step
 
-    monkeypatch.setattr(step, "SPLIT", 16)
+    monkeypatch.setattr(hearing, "SPLIT", 16)
     monkeypatch.setattr(step, "PROGRAMS", 2)
 
 
@@ -97,7 +96,7 @@ def test_rows_and_words(rows: int, texts: int, words: int) -> None:
 
 
 def test_weights_of_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "keep", lambda weight, *_: Scaled.of(weight.to(DEVICE)))
+    monkeypatch.setattr(layers, "keep", lambda weight, *_: Scaled.of(weight.to(DEVICE)))
     compared(player(tiny(layers=1), DEVICE)._parts.decoder, 2, 1, 20)
 
 
@@ -184,9 +183,9 @@ def test_published_shapes(
     """Two layers of each; 500 columns in the cache. Errors are those of the precision."""
     if DEVICE.type != "cuda":
         pytest.skip("needs a GPU")
-    from audio_chain.generate.musicgen.kernels import step
+    from audio_chain.generate.musicgen.kernels import hearing, step
 
-    monkeypatch.setattr(step, "SPLIT", 256)
+    monkeypatch.setattr(hearing, "SPLIT", 256)
     monkeypatch.setattr(step, "PROGRAMS", 192)
     config = MusicgenDecoderConfig(
         hidden_size=width, num_attention_heads=heads, ffn_dim=4 * width, num_hidden_layers=2
@@ -217,11 +216,15 @@ def test_published_shapes(
     assert (found - expected).norm() < 0.03 * expected.norm()
 
 
-def test_many_rows_are_left_to_cublas() -> None:
-    decoder = player(tiny(layers=1), DEVICE)._parts.decoder
-    many = in_kernels(decoder, decoder.start(rows=17, text_rows=17, words=4, capacity=9))
-    assert many.step == decoder.step
-    assert many.play is not play_column
+@FAMILIES
+def test_many_rows_are_left_to_cublas(model: dict[str, Any]) -> None:
+    """Attention stays with the kernels."""
+    from audio_chain.generate.musicgen.kernels.many import ManySteps
+
+    decoder = player(tiny(layers=1, **model), DEVICE)._parts.decoder
+    many = in_kernels(decoder, decoder.start(rows=17, text_rows=9, words=9, capacity=40))
+    assert isinstance(many.step, ManySteps)
+    compared(decoder, 17, 9, 20)
 
 
 def test_a_cpu_has_no_use_for_them() -> None:

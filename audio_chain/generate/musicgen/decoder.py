@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audio_chain.generate.musicgen.layers import DecoderShape, Layer, Reader, TextAttention
-from audio_chain.generate.musicgen.matrices import Precision, computed_in, keep
+from audio_chain.generate.musicgen.matrices import Precision
 from audio_chain.generate.musicgen.state import State, empty_state
 
 __all__ = ["Decoder", "DecoderShape", "State"]
@@ -61,12 +61,7 @@ class Decoder:
         precision: Precision = "fp32",
     ) -> None:
         self.shape, self.precision = shape, precision
-        dtype = computed_in(precision, device)
-        reader = Reader(
-            tensors,
-            place=lambda tensor: tensor.to(device, dtype),
-            keep=lambda weight: keep(weight, precision, device),
-        )
+        reader = Reader(tensors, device, precision)
         books = range(shape.codebooks)
         # one table for all codebooks: a book's tokens are found at its offset
         self.embedding = reader.place(

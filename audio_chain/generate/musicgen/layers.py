@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audio_chain.generate.musicgen.matrices import Matrix
+from audio_chain.generate.musicgen.matrices import Matrix, Precision, computed_in, keep
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,19 @@ class Reader:
     ----------
     tensors : mapping of str to Tensor
         The state.
-    place : callable
-        Brings a tensor to where, and to what, is computed in.
-    keep : callable
-        Makes a `Matrix` of a weight.
+    device : torch.device
+        Where to compute.
+    precision : Precision
+        How to keep the weights.
     """
 
     tensors: Mapping[str, Tensor]
-    place: Callable[[Tensor], Tensor]
-    keep: Callable[[Tensor], Matrix]
+    device: torch.device
+    precision: Precision
+
+    def place(self, tensor: Tensor) -> Tensor:
+        """Bring a tensor to where, and to what, is computed in."""
+        return tensor.to(self.device, computed_in(self.precision, self.device))
 
     def norm(self, name: str) -> Norm:
         """Layer norm `name`."""
@@ -105,7 +109,10 @@ class Reader:
 
     def joined(self, *names: str) -> Matrix:
         """Weights that read the same input, as one."""
-        return self.keep(torch.cat([self.tensors[f"{name}.weight"] for name in names]))
+        # joined where they are used: a GPU takes them from the file as they are
+        weights = [self.tensors[f"{name}.weight"].to(self.device) for name in names]
+        weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+        return keep(weight, self.precision, self.device)
 
     def layer(self, index: int) -> Layer:
         """Layer `index`."""

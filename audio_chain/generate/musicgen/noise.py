@@ -30,14 +30,17 @@ def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Ten
         Four, int64 from 0 to 2^32 - 1.
     """
     c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(ROUNDS):
+    rounds = torch.arange(ROUNDS, device=c0.device)
+    keys = [
+        (word[..., None] + rounds * weyl & _LOW).unbind(-1)
+        for word, weyl in zip(key, _WEYL, strict=True)
+    ]
+    for k0, k1 in zip(*keys, strict=True):
         first, second = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         # what int64 can't hold is in its sign: shifting brings that down too
-        c0, c2 = (second >> 32 & _LOW) ^ c1 ^ k0, (first >> 32 & _LOW) ^ c3 ^ k1
-        c1, c3 = second & _LOW, first & _LOW
-        k0, k1 = k0 + _WEYL[0] & _LOW, k1 + _WEYL[1] & _LOW
-    return c0, c1, c2, c3
+        c0, c2 = (second >> 32 ^ c1 ^ k0) & _LOW, (first >> 32 ^ c3 ^ k1) & _LOW
+        c1, c3 = second, first  # of which the lower words count
+    return c0, c1 & _LOW, c2, c3 & _LOW
 
 
 def gumbel(seeds: Tensor, steps: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -53,21 +53,22 @@ def stepping(decoder: Decoder, state: State) -> Stepping:
 
 @torch.inference_mode()
 def in_kernels(decoder: Decoder, state: State) -> Stepping:
-    """Play in kernels; those of the step where there are few rows.
+    """Play in kernels.
 
     Raises
     ------
     Exception
         Triton isn't there, or something of it fails.
     """
+    from audio_chain.generate.musicgen.kernels.many import ManySteps
     from audio_chain.generate.musicgen.kernels.play import play_column as play
     from audio_chain.generate.musicgen.kernels.step import Steps
 
     rows = len(state.keys[0])
     size = decoder.shape.width // decoder.shape.heads
-    if rows > MOST_ROWS or size & (size - 1):  # kernels work on powers of 2
+    if size & (size - 1):  # kernels work on powers of 2
         return Stepping(decoder.step, play)
-    steps = Steps(decoder, state)
+    steps: Step = (Steps if rows <= MOST_ROWS else ManySteps)(decoder, state)
     # a trial, taken back: what it leaves in the cache is overwritten before it is read
     state.text_mask.fill_(True)
     steps(state.column.new_zeros(rows, decoder.shape.codebooks), state)

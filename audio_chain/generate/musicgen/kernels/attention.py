@@ -1,7 +1,8 @@
 """Attention of one column to a cache, in stretches that are joined afterwards.
 
 A row's head would keep one multiprocessor busy while the others wait; so each stretch of columns
-gets a program of its own (flash-decoding, Dao et al. 2023), and `project_heard` joins them.
+gets a program of its own (flash-decoding, Dao et al. 2023). What they have heard is joined by the
+product that follows, or by `join`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ def attend(
     heard,
     peaks,
     sums,
+    stride,
     capacity,
     factor,
     SIZE: tl.constexpr,
@@ -29,15 +31,15 @@ def attend(
 ):
     """What a head of a row hears in its stretch; the grid is (rows, heads, splits).
 
-    query (rows, heads * SIZE), keys and values (rows, heads, capacity, SIZE). Columns up to
-    `column` are heard, or those that the mask (rows, capacity) has.
+    query (rows, heads * SIZE), its rows `stride` apart; keys and values (rows, heads, capacity,
+    SIZE). Columns up to `column` are heard, or those that the mask (rows, capacity) has.
     heard (splits, rows, heads * SIZE): sums not yet divided by `sums` (splits, rows, heads), of
     exponentials taken relative to `peaks`.
     """
     row, head, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     heads = tl.num_programs(1)
     dim = tl.arange(0, SIZE)
-    q = tl.load(query + (row * heads + head) * SIZE + dim).to(tl.float32) * factor
+    q = tl.load(query + row * stride + head * SIZE + dim).to(tl.float32) * factor
     base = (row * heads + head) * capacity * SIZE
     if not MASKED:
         last = tl.load(column)
@@ -65,3 +67,80 @@ def attend(
     tl.store(heard + at * SIZE + dim, result)
     tl.store(peaks + at, peak)
     tl.store(sums + at, total)
+
+
+@triton.jit
+def joined(
+    heard,
+    peaks,
+    sums,
+    row,
+    k,
+    inside,
+    SPLITS: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    SIZE: tl.constexpr,
+):
+    """What a row has heard in all stretches, at the places k."""
+    HEADS: tl.constexpr = WIDTH // SIZE
+    at = row * HEADS + k // SIZE
+    peak = tl.load(peaks + at, mask=inside, other=0.0)
+    total = tl.load(sums + at, mask=inside, other=1.0)
+    v = tl.load(heard + row * WIDTH + k, mask=inside, other=0.0)
+    for split in tl.static_range(1, SPLITS):
+        there = split * ROWS * HEADS + at
+        here = tl.load(peaks + there, mask=inside, other=0.0)
+        higher = tl.maximum(peak, here)
+        before = tl.exp(peak - higher)
+        after = tl.exp(here - higher)
+        more = tl.load(heard + (split * ROWS + row) * WIDTH + k, mask=inside, other=0.0)
+        v = v * before + more * after
+        total = total * before + tl.load(sums + there, mask=inside, other=0.0) * after
+        peak = higher
+    return v / total
+
+
+@triton.jit
+def join(
+    heard,
+    peaks,
+    sums,
+    out,
+    SPLITS: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Join what `attend` has heard: out (ROWS, WIDTH); the grid is (ROWS, blocks of the width)."""
+    row = tl.program_id(0)
+    k = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = k < WIDTH
+    v = joined(heard, peaks, sums, row, k, inside, SPLITS, ROWS, WIDTH, SIZE)
+    tl.store(out + row * WIDTH + k, v.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def remember(
+    read,
+    keys,
+    values,
+    column,
+    capacity,
+    WIDTH: tl.constexpr,
+    SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Put keys and values into the cache; the grid is (rows, blocks of the width).
+
+    read (rows, 3 * WIDTH): query, key and value; keys and values (rows, heads, capacity, SIZE).
+    """
+    row = tl.program_id(0)
+    k = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = k < WIDTH
+    at = (row * (WIDTH // SIZE) + k // SIZE) * capacity + tl.load(column)
+    at = at * SIZE + k % SIZE
+    base = read + row * 3 * WIDTH + k
+    tl.store(keys + at, tl.load(base + WIDTH, mask=inside, other=0.0), mask=inside)
+    tl.store(values + at, tl.load(base + 2 * WIDTH, mask=inside, other=0.0), mask=inside)

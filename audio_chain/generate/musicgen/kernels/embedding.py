@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import triton
 import triton.language as tl
+from torch import Tensor
+
+from audio_chain.generate.musicgen.decoder import Decoder
+
+BLOCK = 256
+"""Places of a row that a program adds."""
 
 
 @triton.jit
@@ -34,3 +40,20 @@ def embed(
     place = tl.load(places + tl.load(column) * width + dim, mask=inside, other=0.0).to(tl.float32)
     total = total * factor + place
     tl.store(out + row * width + dim, total.to(out.dtype.element_ty), mask=inside)
+
+
+def embed_column(decoder: Decoder, tokens: Tensor, column: Tensor, out: Tensor) -> None:
+    """What a decoder reads of a column's tokens (rows, codebooks) into out (rows, width)."""
+    shape = decoder.shape
+    embed[(len(tokens), triton.cdiv(shape.width, BLOCK))](
+        tokens,
+        decoder.embedding,
+        decoder.places,
+        column,
+        out,
+        shape.embedding_scale,
+        shape.width,
+        BOOKS=shape.codebooks,
+        BOOK=shape.tokens + 1,
+        BLOCK=BLOCK,
+    )

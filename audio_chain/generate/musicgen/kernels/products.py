@@ -11,6 +11,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from audio_chain.generate.musicgen.kernels.attention import joined
+
 
 @triton.jit
 def _weights(weight, outputs, wanted, inputs, inside, INPUTS: tl.constexpr):
@@ -152,24 +154,11 @@ def project_heard(
     w = _weights(weight, o, wanted, k, inside, WIDTH)
     if SCALED:
         levels = tl.load(scale + o, mask=wanted, other=0.0)
-    HEADS: tl.constexpr = WIDTH // SIZE
     for first in range(0, ROWS, GROUP):
         for one in tl.static_range(GROUP):
             row = first + one
-            at = row * HEADS + k // SIZE
-            peak = tl.load(peaks + at, mask=inside, other=0.0)
-            total = tl.load(sums + at, mask=inside, other=1.0)
-            v = tl.load(heard + row * WIDTH + k, mask=inside, other=0.0)
-            for split in tl.static_range(1, SPLITS):
-                there = split * ROWS * HEADS + at
-                higher = tl.maximum(peak, tl.load(peaks + there, mask=inside, other=0.0))
-                before = tl.exp(peak - higher)
-                after = tl.exp(tl.load(peaks + there, mask=inside, other=0.0) - higher)
-                more = tl.load(heard + (split * ROWS + row) * WIDTH + k, mask=inside, other=0.0)
-                v = v * before + more * after
-                total = total * before + tl.load(sums + there, mask=inside, other=0.0) * after
-                peak = higher
-            y = tl.sum(w * (v / total)[None, :], 1)
+            v = joined(heard, peaks, sums, row, k, inside, SPLITS, ROWS, WIDTH, SIZE)
+            y = tl.sum(w * v[None, :], 1)
             if SCALED:
                 y = y * levels
             to = out + row * WIDTH + o

@@ -1,4 +1,4 @@
-"""The decoder's step out of the kernels: what runs after what, on which tensors."""
+"""The decoder's step of a few rows, all in our kernels: what runs after what, on which tensors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import triton
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
-from audio_chain.generate.musicgen.kernels import SPLIT
-from audio_chain.generate.musicgen.kernels.attention import attend
-from audio_chain.generate.musicgen.kernels.embedding import embed
+from audio_chain.generate.musicgen.kernels.embedding import embed_column
+from audio_chain.generate.musicgen.kernels.hearing import Hearing
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
 from audio_chain.generate.musicgen.layers import Layer, Norm, TextAttention
 from audio_chain.generate.musicgen.matrices import Matrix, Plain, Scaled
@@ -22,9 +21,6 @@ TILE: Final = 8192
 
 PROGRAMS: Final = 192
 """A small weight is better read by so many, a little each, than by fewer."""
-
-WORDS: Final = 64
-"""Words that are attended to at once."""
 
 
 def _parts(matrix: Matrix) -> tuple[Tensor, Tensor, bool]:
@@ -65,7 +61,7 @@ class Steps:
         rows = self._rows = len(state.keys[0])
         self._size = shape.width // shape.heads
         hidden = len(_parts(decoder.layers[0].feed_in)[0])
-        splits = triton.cdiv(max(state.capacity, state.text_mask.shape[-1]), SPLIT)
+        self._hearing = Hearing(decoder, state)
 
         def room(*sizes: int, dtype: torch.dtype = decoder.dtype) -> Tensor:
             return torch.empty(sizes, device=decoder.device, dtype=dtype)
@@ -73,26 +69,11 @@ class Steps:
         self._x, self._query = room(rows, shape.width), room(rows, shape.width)
         self._hidden = room(rows, hidden)
         self._logits = room(rows, shape.codebooks, shape.tokens, dtype=torch.float32)
-        self._heard = room(splits, rows, shape.width, dtype=torch.float32)
-        self._peaks = room(splits, rows, shape.heads, dtype=torch.float32)
-        self._sums = torch.empty_like(self._peaks)
 
     def __call__(self, tokens: Tensor, state: State) -> Tensor:
         """As `Decoder.step`."""
         decoder, x = self._decoder, self._x
-        shape = decoder.shape
-        embed[(self._rows, triton.cdiv(shape.width, 256))](
-            tokens,
-            decoder.embedding,
-            decoder.places,
-            state.column,
-            x,
-            shape.embedding_scale,
-            shape.width,
-            BOOKS=shape.codebooks,
-            BOOK=shape.tokens + 1,
-            BLOCK=256,
-        )
+        embed_column(decoder, tokens, state.column, x)
         texts = len(state.text_mask)
         for index, layer in enumerate(decoder.layers):
             self._attend_self(layer, state, index)
@@ -163,56 +144,21 @@ class Steps:
             BLOCK=block,
             SCALED=scaled,
         )
-        splits = triton.cdiv(state.reach or state.length + 1, SPLIT)
-        self._attend(keys, values, state, self._rows, splits, masked=False)
+        splits = self._hearing.columns(self._query, state, index)
         self._join(layer.out_self, self._rows, splits)
 
     def _attend_text(self, text: TextAttention, state: State, index: int, rows: int) -> None:
         self._project(self._x, text.query, self._query, norm=text.norm, rows=rows)
-        keys, values = state.text_keys[index], state.text_values[index]
-        splits = triton.cdiv(keys.shape[2], SPLIT)
-        self._attend(keys, values, state, rows, splits, masked=True)
-        self._join(text.out, rows, splits)
-
-    def _attend(
-        self,
-        keys: Tensor,
-        values: Tensor,
-        state: State,
-        rows: int,
-        splits: int,
-        *,
-        masked: bool,
-    ) -> None:
-        capacity = keys.shape[2]
-        split = min(SPLIT, max(16, triton.next_power_of_2(capacity))) if masked else SPLIT
-        block = min(split, WORDS) if masked else SPLIT
-        attend[(rows, self._decoder.shape.heads, splits)](
-            self._query,
-            keys,
-            values,
-            state.text_mask.view(torch.uint8) if masked else keys,
-            state.column,
-            self._heard,
-            self._peaks,
-            self._sums,
-            capacity,
-            self._size**-0.5,
-            SIZE=self._size,
-            SPLIT=split,
-            BLOCK=block,
-            MASKED=masked,
-            num_warps=8 if block > WORDS else 4,
-        )
+        self._join(text.out, rows, self._hearing.words(self._query, state, index))
 
     def _join(self, matrix: Matrix, rows: int, splits: int) -> None:
         weight, scale, scaled = _parts(matrix)
         width = self._decoder.shape.width
         padded, block, programs = blocks(width, width)
         project_heard[(programs,)](
-            self._heard,
-            self._peaks,
-            self._sums,
+            self._hearing.heard,
+            self._hearing.peaks,
+            self._hearing.sums,
             weight,
             scale,
             self._x,

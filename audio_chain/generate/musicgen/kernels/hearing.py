@@ -1,0 +1,103 @@
+"""Launches attention of one column, and holds what its stretches have heard."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import triton
+from torch import Tensor
+
+from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.kernels.attention import attend
+from audio_chain.generate.musicgen.state import State
+
+SPLIT: Final = 256
+"""Columns of the cache that one program attends to."""
+
+WORDS: Final = 64
+"""Words that are attended to at once."""
+
+
+class Hearing:
+    """Attention of one column in states of some size.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        The model.
+    state : State
+        Those that follow have its rows and its capacity.
+
+    Attributes
+    ----------
+    heard, peaks, sums : Tensor
+        As `attend` leaves them.
+    """
+
+    def __init__(self, decoder: Decoder, state: State) -> None:
+        shape, rows = decoder.shape, len(state.keys[0])
+        splits = triton.cdiv(max(state.capacity, state.text_mask.shape[-1]), SPLIT)
+        self._heads, self._size = shape.heads, shape.width // shape.heads
+        self.heard = torch.empty(splits, rows, shape.width, device=decoder.device)
+        self.peaks = torch.empty(splits, rows, shape.heads, device=decoder.device)
+        self.sums = torch.empty_like(self.peaks)
+
+    def columns(self, query: Tensor, state: State, index: int) -> int:
+        """Attend to the columns in a layer's cache; in how many stretches.
+
+        Parameters
+        ----------
+        query : Tensor
+            (rows, at least the width), whose rows may lie apart.
+        state : State
+            Its ``column`` is heard too.
+        index : int
+            Of the layer.
+        """
+        splits: int = triton.cdiv(state.reach or state.length + 1, SPLIT)
+        keys, values = state.keys[index], state.values[index]
+        self._attend(query, keys, values, keys, state.column, splits, SPLIT, SPLIT, False)
+        return splits
+
+    def words(self, query: Tensor, state: State, index: int) -> int:
+        """Attend to a layer's texts; as `columns`."""
+        keys, values = state.text_keys[index], state.text_values[index]
+        words = keys.shape[2]
+        split = min(SPLIT, max(16, triton.next_power_of_2(words)))
+        splits: int = triton.cdiv(words, split)
+        mask = state.text_mask.view(torch.uint8)
+        block = min(split, WORDS)
+        self._attend(query, keys, values, mask, state.column, splits, split, block, True)
+        return splits
+
+    def _attend(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor,
+        column: Tensor,
+        splits: int,
+        split: int,
+        block: int,
+        masked: bool,
+    ) -> None:
+        attend[(len(keys), self._heads, splits)](
+            query,
+            keys,
+            values,
+            mask,
+            column,
+            self.heard,
+            self.peaks,
+            self.sums,
+            query.stride(0),
+            keys.shape[2],
+            self._size**-0.5,
+            SIZE=self._size,
+            SPLIT=split,
+            BLOCK=block,
+            MASKED=masked,
+            num_warps=8 if block > WORDS else 4,
+        )
