@@ -34,7 +34,7 @@ TARGET: Final = GPUTarget("cuda", 90, 32)
 
 TYPES: Final = {
     **dict.fromkeys(
-        ["x", "gain", "shift", "out", "query", "keys", "values", "table", "places"], "*fp16"
+        ["x", "gain", "shift", "out", "query", "read", "keys", "values", "table", "places"], "*fp16"
     ),
     **dict.fromkeys(["heard", "peaks", "sums", "logits", "guidance", "scale"], "*fp32"),
     **dict.fromkeys(["tokens", "column", "seeds", "begin", "place", "sheet"], "*i64"),

@@ -87,13 +87,13 @@ class GenerationRequest:
     def __post_init__(self) -> None:
         if not self.lengths:
             object.__setattr__(self, "lengths", (self.seconds,) * len(self.prompts))
-        guidances = [g for g in (self.guidance, self.guidance_end) if g is not None]
         begin, end = (0.0, self.seconds) if self.inpaint is None else self.inpaint
         checks = {
             "a prompt": bool(self.prompts) and all(prompt.strip() for prompt in self.prompts),
             "one seed for each prompt": len(self.seeds) == len(self.prompts),
             "seconds above 0": math.isfinite(self.seconds) and self.seconds > 0,
-            "guidance of at least 0": all(math.isfinite(g) and g >= 0 for g in guidances),
+            "guidance of at least 0": _is_strength(self.guidance),
+            "a guidance at the end of at least 0": _is_strength(self.guidance_end),
             "one length for each prompt": len(self.lengths) == len(self.prompts),
             "lengths above 0 and up to its seconds": all(
                 0 < length <= self.seconds for length in self.lengths
@@ -117,6 +117,10 @@ class GenerationRequest:
         for wanted, met in checks.items():
             if not met:
                 raise UsageError(f"generation needs {wanted}")
+
+
+def _is_strength(guidance: float | None) -> bool:
+    return guidance is None or (math.isfinite(guidance) and guidance >= 0)
 
 
 @dataclass(frozen=True, eq=False)
