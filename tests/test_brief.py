@@ -395,7 +395,7 @@ def test_instruments_are_stated_once_and_never_when_declined(phrases: list[str])
 @pytest.mark.parametrize(
     ("text", "instrument"),
     [
-        ("slow and sad, just a piano, really quiet", "piano"),
+        ("slow and sad, just a piano, around 70 beats per minute", "piano"),
         ("Only the old upright piano, no drums, no strings", "piano"),
         ("nothing but a single cello. She's gone", "cello"),
         ("A marimba. By itself, underwater", "marimba"),

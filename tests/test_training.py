@@ -201,7 +201,7 @@ def test_musicgen_training_resumes(
         assert torch.equal(begun[name], before[name].half().float())
     with pytest.raises(SystemExit, match="doesn't hold an exported decoder"):
         start(musicgen, tmp_path / "none", *arguments, "--go-on", str(tmp_path / "codec"))
-    parts = load_parts(folder, Path(sentences), tmp_path / "codec", CPU, torch.float32)
+    parts = load_parts(folder, Path(sentences), tmp_path / "codec", CPU, "fp32")
     read = Reader(parts)
     apart, together = read.texts("jazz at 1 2 5 bpm"), read.texts("jazz at 125 bpm")
     assert torch.equal(apart[0], together[0])

@@ -59,7 +59,7 @@ _ALONE_AFTER: Final = re.compile(
 )
 _COMPANY: Final = re.compile(
     r"\b(?:band|bass|beat|bell|brass|choir|drum|horn|kick|orchestra|pad|percussion|quartet|snare"
-    r"|string|synth|voice)s?\b|\bthen\b",
+    r"|string|synth|voice)s?\b(?! (?:a|per) minute)|\bthen\b",
     re.IGNORECASE,
 )
 
