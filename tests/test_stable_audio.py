@@ -169,6 +169,13 @@ def test_sampled_together_is_sampled_alone(generator: StableAudioGenerator) -> N
         for prompt in ("sad piano", "fast drums", "a waltz")
     ]
 
+    def plain(count: int) -> torch.Tensor:
+        """As many rows as with guidance, of as many pieces."""
+        one = read_conditions(parts.reader, parts.projection, "a waltz", end=0.4, guides=False)
+        parts.denoiser.read([one] * count, WINDOW)
+        drawn = torch.stack([noise(number, 0, (CHANNELS, WINDOW)) for number in range(count)])
+        return parts.denoiser(drawn, 0.5, 1.0).clone()
+
     def latents(numbers: list[int]) -> torch.Tensor:
         parts.denoiser.read([told[number] for number in numbers], WINDOW)
         return sample(
@@ -184,6 +191,9 @@ def test_sampled_together_is_sampled_alone(generator: StableAudioGenerator) -> N
     together = latents([0, 1, 2])
     for number in range(3):
         torch.testing.assert_close(together[number], latents([number])[0], atol=1e-4, rtol=1e-4)
+    assert len(latents([0])) == 1
+    assert plain(2).shape == (2, CHANNELS, WINDOW)
+    torch.testing.assert_close(plain(2)[1], plain(3)[1], atol=1e-5, rtol=1e-4)
 
 
 def test_length_rate_channels_and_progress(generator: StableAudioGenerator) -> None:

@@ -88,7 +88,7 @@ class Denoiser:
         for attention, crossing in self._crossing:
             crossing.read(attention, self._states)
         shape = (len(states), self.channels, frames)
-        if self._input.shape != shape:
+        if (self._input.shape, len(self._output)) != (shape, len(conditions)):
             self._input = torch.zeros(shape, device=self.device, dtype=self._dtype)
             self._output = torch.zeros(len(conditions), *shape[1:], device=self.device)
             self._timing = timing.to(self._dtype)
@@ -133,4 +133,5 @@ class Denoiser:
         self._output.copy_(predicted)
 
     def _watched(self) -> list[Tensor]:
-        return [self._input, self._timing, self._output, self._states, self._crossing[0][1].keys]
+        # of the states nothing is read in a step but the keys and values made of them
+        return [self._input, self._timing, self._output, self._crossing[0][1].keys]
