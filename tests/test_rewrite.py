@@ -155,8 +155,9 @@ def test_stated_facts_overrule_the_model() -> None:
 
 def test_an_instrument_asked_for_alone_gets_no_company() -> None:
     answer = Answer("lo-fi hip hop", "calm", "slow", ("piano", "drums"), (), "rain and drums")
-    assert assemble(answer, "rain, just a piano", 10.0).instruments == ("piano",)
-    assert assemble(answer, "rain, a piano", 10.0).instruments == ("piano", "drums")
+    alone, both = (assemble(answer, f"rain, {said} piano", 10.0) for said in ("just a", "a"))
+    assert (alone.instruments, alone.description) == (("piano",), "slow calm solo piano")
+    assert (both.instruments, both.description) == (("piano", "drums"), "rain and drums")
     against = Answer("lo-fi hip hop", "calm", "slow", ("drums",), ("piano",), "rain")
     assert assemble(against, "only a piano drives me mad", 10.0).instruments == ("drums",)
 

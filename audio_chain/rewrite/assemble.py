@@ -36,8 +36,11 @@ def assemble(answer: Answer, transcript: str, seconds: float) -> Brief:
     bpm = stated_bpm(transcript)
     instruments = with_stated(answer, transcript)
     tempo = answer.tempo if bpm is None else tempo_class(bpm)
+    description = answer.description
+    if len(instruments) < len(answer.instruments):  # it may speak of those that are not to play
+        description = f"{tempo} {answer.mood} solo {instruments[0]}"
     return Brief(
-        description=answer.description,
+        description=description,
         genre=answer.genre,
         mood=answer.mood,
         tempo=tempo,
