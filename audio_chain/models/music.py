@@ -136,7 +136,8 @@ MUSIC_CARDS: Final = (
         url="https://huggingface.co/stabilityai/stable-audio-open-1.0",
         size_mb=5300,
         rate=44_100,
-        limits="no realistic voices; better at sounds than at songs; English",
+        limits="no realistic voices; better at sounds than at songs; English; "
+        "a short track takes as long as one of 47 s",
         gated=True,
         aliases=("stable-audio-open-1.0", "stable-audio-open"),
     ),
