@@ -301,11 +301,16 @@ def main() -> None:
         found = measured(size, device, about, batches, options.static_cache)
         half["rows"] += found.pop("rows")
         half["sizes"][size] = found
+        record(half, kind, options.output)
     if not options.no_start:
         half["start"] = {sizes[0]: start(sizes[0], device)}
-    record = json.loads(options.output.read_text()) if options.output.is_file() else {}
-    record |= {"command": "python -m benchmarks.musicgen", kind: half}
-    write_results(options.output, record)
+        record(half, kind, options.output)
+
+
+def record(half: dict[str, Any], kind: str, output: Path) -> None:
+    """Put a device's half into the file, beside the other's."""
+    known = json.loads(output.read_text()) if output.is_file() else {}
+    write_results(output, known | {"command": "python -m benchmarks.musicgen", kind: half})
 
 
 if __name__ == "__main__":

@@ -119,15 +119,16 @@ class Exact:
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         count = len(rows)
-        peak = torch.linalg.vector_norm(rows, torch.inf, -1, keepdim=True).clamp_min(1e-30)
-        levels = (rows * (_PEAK / peak)).round_()
+        peak = torch.linalg.vector_norm(rows, torch.inf, -1, keepdim=True)
+        scale = peak.div_(_PEAK).clamp_min_(1e-30)
+        levels = (rows / scale).round_()
         parts = rows.new_empty(2 * count, rows.shape[1])
         torch.mul(levels, 1 / _HALF, out=parts[:count]).round_()
         torch.sub(levels, parts[:count], alpha=_HALF, out=parts[count:])
         products: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             parts, 1.0, _HALF // 2, self.packed
         )
-        product = torch.add(products[count:], products[:count], alpha=_HALF).mul_(peak / _PEAK)
+        product = torch.add(products[count:], products[:count], alpha=_HALF).mul_(scale)
         return product.view(*x.shape[:-1], -1)
 
 
