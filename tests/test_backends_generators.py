@@ -237,7 +237,7 @@ class TestStableAudioTools:
         for other in (
             ask(seeds=(4,)),
             ask("loud drums"),
-            ask(guidance=1.0),
+            ask(guidance=2.5),
             ask(negative="loud drums"),
         ):
             assert not np.array_equal(sound, samples(diffusion, other)[0])
