@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -27,7 +29,9 @@ from eval.clap_score import (
     shuffled_score,
 )
 from eval.embedders import TextEmbedder, load_text_embedder
-from training.measure_clap import recalls
+from eval.embedders.embedder import Embeddings
+from training.factory.contrasts import Contrast
+from training.measure_clap import Listened, recalls, told_apart
 
 RATE = 32_000
 CAPTIONS = ("a slow, sad solo piano piece", "fast techno with drums", "a calm choir hymn")
@@ -145,6 +149,26 @@ def test_recall_of_known_ranks() -> None:
     found = recalls(similarity, seed=0)
     assert found["recall_1"].value == pytest.approx(2 / 3)
     assert found["recall_10"].value == 1
+
+
+class TwoWords:
+    """Embeds texts as the directions that they name."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
+        return np.array([{"x": [1, 0], "y": [0, 1]}[text] for text in texts], np.float32)
+
+
+def test_contrasts_are_judged_heard_and_unheard() -> None:
+    """Three of four clips are of x: whoever always says x is right in three of four, unheard."""
+    x, y = np.eye(2)
+    listened = [
+        *(Listened(x, "x", (Contrast("mood", "x", "y"),)) for _ in range(3)),
+        Listened(y, "y", (Contrast("mood", "y", "x"), Contrast("mode", "x", "y"))),
+    ]
+    heard, unheard = told_apart(cast(TextEmbedder, TwoWords()), listened, seed=0)
+    assert (heard["mood"].value, unheard["mood"].value) == (1.0, 0.75)
+    assert (heard["mode"].value, unheard["mode"].value) == (0.0, 1.0)
+    assert (heard["all"].value, unheard["all"].value) == (0.8, 0.8)
 
 
 def test_nothing_usable_is_an_error(clap: TextEmbedder, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,16 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from training_records import record
 from transformers import MusicgenForCausalLM
 
 from audio_chain import models
 from audio_chain.generate.musicgen.checkpoint import load_parts
 from audio_chain.generate.musicgen.conditions import Reader
-from audio_chain.nano.clap import ClapNanoConfig
+from audio_chain.nano.clap import ClapNanoConfig, ClapNanoModel
 from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
-from audio_chain.vocabulary import GENRES, INSTRUMENTS
-from training import checkpoint, clap, codec, codes, decoder, export, musicgen
+from eval.embedders import load_text_embedder
+from training import checkpoint, clap, codec, codes, decoder, export, listening, musicgen
+from training.factory.captions import caption
+from training.factory.contrasts import ATTRIBUTES
+from training.factory.dataset import plan
 from training.journal import Journal
 from training.shards import read_shard, write_shard
 
@@ -42,22 +44,17 @@ TINY_CODEC = {
 
 
 def write_noise(folder: Path, pieces: int, seed: int) -> None:
-    """A shard in the format of `training.shards`: noisy tones with made-up captions."""
+    """A shard in the format of `training.shards`: noisy tones under the captions of pieces."""
     rng = np.random.default_rng(seed)
     folder.mkdir()
     time = np.arange(SECONDS * RATE) / RATE
     tones = np.sin(2 * np.pi * rng.uniform(100, 2000, (pieces, 1)) * time)
     audio = 6000 * tones + 3000 * rng.standard_normal(tones.shape)
     np.save(folder / "00000.npy", audio.astype(np.int16))
-    names = [str(name) for name in rng.choice(INSTRUMENTS, 2 * pieces, replace=False)]
-    records = [
-        record(
-            genre=str(rng.choice(GENRES)),
-            instruments=[names.pop(), names.pop()],
-            captions=[f"a {word} number {rng.integers(100)}" for word in ("sad", "fast")],
-        )
-        for _ in range(pieces)
-    ]
+    records = []
+    for _ in range(pieces):
+        _, facts = plan(rng)
+        records.append({**asdict(facts), "captions": [caption(facts, rng) for _ in range(2)]})
     (folder / "00000.json").write_text(json.dumps(records))
 
 
@@ -209,18 +206,86 @@ def test_musicgen_training_resumes(
     assert unmarked.texts("jazz at 125 bpm")[0].shape[1] == apart[0].shape[1] - 2
 
 
-def test_clap_training_resumes(
-    start: Callable[..., dict[str, Tensor]],
-    data: list[str],
-    sentences: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(scope="module")
+def lessons(
+    data: list[str], sentences: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """Folders of lessons to learn from, and held out."""
+    folder = tmp_path_factory.mktemp("lessons")
+    made = ["--text", sentences, "--shards", "1", "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, shards in (("train", data[1]), ("held-out", data[3])):
+            arguments = [str(folder / name), "--data", shards, *made]
+            patch.setattr(sys, "argv", ["listening", *arguments])
+            listening.main()
+    return folder / "train", folder / "held-out"
+
+
+@pytest.fixture
+def tiny_clap(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = partial(ClapNanoConfig, widths=(4, 4, 4, 4), embedding_width=8)
     monkeypatch.setattr(clap, "ClapNanoConfig", tiny)
-    arguments = ["--batch", "4", "--held-out-shards", "1", "--text", sentences]
-    assert_resumes(start, tmp_path, clap, *data, *arguments)
+
+
+@pytest.mark.usefixtures("tiny_clap")
+def test_clap_training_resumes(
+    start: Callable[..., dict[str, Tensor]], lessons: tuple[Path, Path], tmp_path: Path
+) -> None:
+    arguments = ["--lessons", str(lessons[0]), "--held-out", str(lessons[1])]
+    arguments += ["--batch", "4", "--held-out-shards", "1"]
+    assert_resumes(start, tmp_path, clap, *arguments)
     assert (tmp_path / "cut" / "model" / "model.safetensors").exists()
+
+
+@pytest.mark.usefixtures("tiny_clap")
+def test_a_trained_clap_is_trained_further(
+    start: Callable[..., dict[str, Tensor]], lessons: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """At a rate of nothing a run from a model ends with that model's weights, statistics apart."""
+    arguments = ["--lessons", str(lessons[0]), "--held-out", str(lessons[1])]
+    arguments += ["--batch", "4", "--held-out-shards", "1"]
+    start(clap, tmp_path / "first", *arguments)
+    model = tmp_path / "first" / "model"
+    state = start(clap, tmp_path / "then", *arguments, "--from", str(model), "--rate", "0")
+    before = load_file(model / "model.safetensors")
+    same = [name for name in before if torch.equal(before[name], state[f"module.{name}"].half())]
+    assert {name for name in before if "running" not in name and "tracked" not in name} <= {*same}
+
+
+def test_lessons_are_what_the_tower_and_the_encoder_would_make(
+    data: list[str], lessons: tuple[Path, Path]
+) -> None:
+    audio, records = read_shard(Path(data[1]), 0)
+    made = listening.read_lessons(lessons[0], 1, "cpu")
+    tower = ClapNanoModel(ClapNanoConfig()).tower
+    expected = tower.spectrogram(torch.tensor(audio).float() / 32768)[:, 0]
+    torch.testing.assert_close(made.spectrograms.float(), expected, atol=2e-3, rtol=1e-3)
+    embedder = load_text_embedder("clap-nano", device="cpu")
+    model = ClapNanoModel.from_pretrained(export.WEIGHTS / "clap-nano", dtype=torch.float32)
+    read = model.embed_text(made.captions[:, 1].float()).detach().numpy()
+    texts = embedder.embed_texts([record["captions"][1] for record in records])
+    assert np.sum(read * texts, axis=1).min() > 0.999
+    lead = ATTRIBUTES.index("lead")
+    assert made.said[:, [i for i in range(len(ATTRIBUTES)) if i != lead]].all()
+    assert made.said[:, lead].tolist() == [
+        listening.contrasts_of(record, row, ["lead"])[lead] is not None
+        for row, record in enumerate(records)
+    ]
+    assert (made.right != made.wrong).any(-1).equal(made.said)
+
+
+def test_what_all_clips_say_is_no_preference() -> None:
+    """Clips that are all alike can't prefer a caption, however near they are to it."""
+    torch.manual_seed(0)
+    right, wrong, apart = torch.nn.functional.normalize(torch.randn(3, 4, 2, 8), dim=-1)
+    scale = torch.tensor(10.0)
+    alike = right[:1, 0].expand(4, -1)
+    undecided = clap.preference(alike, right, wrong, scale)
+    torch.testing.assert_close(undecided, torch.full((4, 2), math.log(2)))
+    heard = torch.stack([apart[0, 0], -apart[0, 0]])  # their mean is nothing
+    margin = scale * ((right - wrong)[:2] * heard[:, None]).sum(-1)
+    losses = clap.preference(heard, right[:2], wrong[:2], scale)
+    torch.testing.assert_close(losses, torch.log1p(torch.exp(-margin)))
 
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ def test_audio_is_emptied_once_both_who_read_it_have(tmp_path: Path) -> None:
     assert both["latents"][0][-2:] == ["--after", str(tmp_path / "codes/train")]
 
 
+def test_the_listener_alone_takes_lessons(tmp_path: Path) -> None:
+    plan = commands(options(tmp_path, "clap"), gpus=1)
+    assert set(plan) == {"held-out", "train", "held-out-lessons", "lessons", "clap"}
+    learned, _ = plan["clap"]
+    assert learned[learned.index("--lessons") + 1] == plan["lessons"][0][1]
+    assert learned[learned.index("--held-out") + 1] == plan["held-out-lessons"][0][1]
+
+
 def test_the_rewriter_needs_no_audio(tmp_path: Path) -> None:
     assert set(commands(options(tmp_path, "rewriter"), gpus=0)) == {"rewriter"}
 

@@ -3,9 +3,9 @@
     python -m training WORK --minutes 25
 
 Each stage is a process of its own with a log in the work folder, and waits for what it needs: the
-listener for rendered pieces, codes and latents for the codec, the decoder for the codes, diffusion
-for the latents. The codec, the decoder and diffusion share the first GPU, the others take the last.
-Run again, all but the rewriter go on from their checkpoints.
+listener for its lessons, and they, codes and latents for rendered pieces and the codec; the decoder
+for the codes, diffusion for the latents. The codec, the decoder and diffusion share the first GPU,
+the others take the last. Run again, all but the rewriter go on from their checkpoints.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     data = ["--data", str(train), "--held-out", str(held)]
     fast = ["--resume", "--compile"] if gpus else ["--resume"]
     codec = work / "codec/model" if "codec" in options.only else WEIGHTS / "spectral-codec-nano"
-    shards = str(options.shards)
+    shards, kept = str(options.shards), str(min(options.shards, KEPT))
     words = ["--text", str(options.text)]
     last = max(0, gpus - 1)
     held_out = ["--shards", HELD_OUT_SHARDS, "--seed", str(HELD_OUT_SEED), "--processes", "1"]
@@ -50,8 +50,14 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
         name: [str(work / "codes" / name), "--data", str(audio), "--shards", count, *given]
         for name, audio, count in (("train", train, shards), ("held", held, HELD_OUT_SHARDS))
     }
+    lessons = {
+        name: [str(work / "lessons" / name), "--data", str(audio), "--shards", count, *words]
+        for name, audio, count in (("train", train, kept), ("held", held, HELD_OUT_SHARDS))
+    }
+    listening = ["--lessons", lessons["train"][0], "--held-out", lessons["held"][0], "--resume"]
+    listening += ["--shards", kept, *(["--bf16"] if gpus else [])]
     taught = ["--codes", coding["train"][0], "--held-out", coding["held"][0], *words]
-    taught += ["--shards", str(min(options.shards, KEPT)), "--minutes", str(options.minutes)]
+    taught += ["--shards", kept, "--minutes", str(options.minutes)]
     if options.go_on:
         taught += ["--go-on", str(WEIGHTS / "musicgen-nano"), "--peak", str(GOING_ON)]
     vae = str(work / "stable-audio/vae")
@@ -61,7 +67,7 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
         for name, audio, count in (("train", train, shards), ("held", held, HELD_OUT_SHARDS))
     }
     diffused = ["--latents", encoding["train"][0], "--held-out", encoding["held"][0], *words]
-    diffused += ["--shards", str(min(options.shards, KEPT)), "--minutes", str(options.minutes)]
+    diffused += ["--shards", kept, "--minutes", str(options.minutes)]
     emptying = ["--keep", str(KEPT)]
     both = {"musicgen", "stable-audio"} <= set(options.only)
     adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
@@ -83,7 +89,9 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
             ["training.stable_audio", str(work / "stable-audio"), *diffused, *fast],
             0,
         ),
-        "clap": (["training.clap", str(work / "clap"), *data, *words, "--resume"], last),
+        "held-out-lessons": (["training.listening", *lessons["held"]], last),
+        "lessons": (["training.listening", *lessons["train"]], last),
+        "clap": (["training.clap", str(work / "clap"), *listening], last),
         "rewriter": (["training.rewriter.train", *adapter], last),
     }
     wanted = set(options.only)
@@ -91,6 +99,8 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
         wanted |= {"held-out-codes", "codes"}
     if "stable-audio" in wanted:
         wanted |= {"bottleneck", "held-out-latents", "latents"}
+    if "clap" in wanted:
+        wanted |= {"held-out-lessons", "lessons"}
     if wanted - {"rewriter"}:
         wanted |= {"held-out", "train"}
     return {name: entry for name, entry in plan.items() if name in wanted}

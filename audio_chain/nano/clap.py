@@ -7,7 +7,7 @@ convolutional tower over mel spectrograms against a frozen sentence encoder.
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -88,6 +88,8 @@ class ResidualBlock(nn.Module):
 class AudioTower(nn.Module):
     """Mel spectrogram to one vector a clip."""
 
+    LAYERS: Final = 4  # of a stage
+
     filters: Tensor
 
     def __init__(self, config: ClapNanoConfig) -> None:
@@ -119,9 +121,22 @@ class AudioTower(nn.Module):
         power = self.filters.float() @ (spectrum.real.square() + spectrum.imag.square())
         return ((power + 1e-4).log() / 4)[:, None]
 
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        """Mean and maximum over time of what the stages found, (batch, width)."""
-        h = self.layers(spectrogram).flatten(1, 2)
+    def stages(self, first: int, last: int | None = None) -> nn.Sequential:
+        """Stages `first` to `last`, exclusive, counted from 0."""
+        end = None if last is None else last * self.LAYERS
+        return nn.Sequential(*list(self.layers)[first * self.LAYERS : end])
+
+    def forward(self, spectrogram: Tensor, passed: int = 0) -> Tensor:
+        """Mean and maximum over time of what the stages found, (batch, width).
+
+        Parameters
+        ----------
+        spectrogram : Tensor
+            (batch, 1, bands, frames), or what came out of the first stages.
+        passed : int
+            How many stages that were.
+        """
+        h = self.stages(passed)(spectrogram).flatten(1, 2)
         h = F.gelu(self.squeeze(h))
         return torch.cat([h.mean(-1), h.amax(-1)], -1)
 

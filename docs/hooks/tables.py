@@ -62,27 +62,30 @@ def clap(found: Any) -> str:
     """Retrieval and hard negatives of CLAP-nano."""
     goals = found["targets"]
     rows = [
-        [
-            "caption of a clip found first",
-            found["captions_of_clips"]["recall_1"],
-            goals["recall_1"],
-        ],
-        [
-            "caption among the first ten",
-            found["captions_of_clips"]["recall_10"],
-            goals["recall_10"],
-        ],
-        ["clip of a caption found first", found["clips_of_captions"]["recall_1"], None],
-        ["clip among the first ten", found["clips_of_captions"]["recall_10"], None],
+        ("caption of a clip found first", "captions_of_clips", "recall_1"),
+        ("caption among the first ten", "captions_of_clips", "recall_10"),
+        ("clip of a caption found first", "clips_of_captions", "recall_1"),
+        ("clip among the first ten", "clips_of_captions", "recall_10"),
     ]
-    for name, words in _ATTRIBUTES.items():
-        goal = goals["told_apart"] if name == "all" else None
-        rows.append([f"right caption told from: {words}", found["told_apart"][name], goal])
     cells = [
-        [name, estimate(figure, digits=1, share=True), percent(goal) if goal else ""]
-        for name, figure, goal in rows
+        [
+            name,
+            estimate(found[kind][figure], digits=1, share=True),
+            "",
+            percent(goals[figure]) if kind == "captions_of_clips" else "",
+        ]
+        for name, kind, figure in rows
     ]
-    return table(["measure", "share (95 %)", "goal"], cells)
+    cells += [
+        [
+            f"right caption told from: {words}",
+            estimate(found["told_apart"][name], digits=1, share=True),
+            estimate(found["unheard"][name], digits=1, share=True),
+            percent(goals["told_apart"]) if name == "all" else "",
+        ]
+        for name, words in _ATTRIBUTES.items()
+    ]
+    return table(["measure", "share (95 %)", "unheard", "goal"], cells)
 
 
 def musicgen(found: Any) -> str:
@@ -231,9 +234,12 @@ def fad_pipeline(found: Any) -> str:
             for name, row in rows.items():
                 if isinstance(row, dict):
                     sound = f"{one['rate']} Hz, {one['channels']} ch"
-                    figures = [plain(row["seconds"], 1), plain(row["peak_mb"], 0)]
-                    cells.append([files, sound, name, *figures, f"{row['value']:.6g}"])
-    return table(["files a side", "sound", "pipeline", "seconds", "peak (MB)", "FAD"], cells)
+                    worked = row.get("processor_seconds")
+                    times = [plain(row["seconds"], 1), plain(worked, 1) if worked else "-"]
+                    figures = [*times, plain(row["peak_mb"], 0), f"{row['value']:.6g}"]
+                    cells.append([files, sound, name, *figures])
+    head = ["files a side", "sound", "pipeline", "seconds", "of processors", "peak (MB)", "FAD"]
+    return table(head, cells)
 
 
 def bench(found: Any) -> str:
