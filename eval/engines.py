@@ -44,6 +44,8 @@ class PeerScore:
         The distance.
     seconds : float
         Reading, embedding and comparing, without starting up and loading the model.
+    processor_seconds : float
+        The same in time of processors, of all its threads: what a busy machine leaves comparable.
     files : int
         That were embedded, of both folders.
     peak_megabytes : float
@@ -52,6 +54,7 @@ class PeerScore:
 
     value: float
     seconds: float
+    processor_seconds: float
     files: int
     peak_megabytes: float
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,21 @@ def test_many_blocks_far_from_zero_do_not_cancel() -> None:
     exact -= exact.mean(axis=0)
     expected = (exact.T @ exact / (len(exact) - 1)).astype(np.float64)
     np.testing.assert_allclose(accumulator.finish(ORIGIN).covariance, expected, atol=1e-10)
+
+
+def test_memory_does_not_grow_with_the_windows() -> None:
+    def peak(blocks: int) -> int:
+        tracemalloc.start()
+        try:
+            generator, accumulator = np.random.default_rng(0), Accumulator(64)
+            for _ in range(blocks):
+                accumulator.add(generator.standard_normal((256, 64)))
+            accumulator.finish(ORIGIN)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(500) < 1.2 * peak(5)
 
 
 def test_float32_windows_are_summed_in_float64() -> None:
