@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from audio_chain import __version__
 from audio_chain.backends import commands as backends
 from audio_chain.errors import ChainError, UsageError
+from audio_chain.lora import commands as lora
 from audio_chain.request import RECORDINGS, SAMPLING, MemoRequest
 from audio_chain.terminal.options import add_models, add_music, add_output
 from eval import commands as evaluation
+from eval.finetune import command as finetune
 from eval.gallery import commands as gallery
 
 if TYPE_CHECKING:
@@ -119,8 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(command=_show_model)
     show.add_argument("name", metavar="NAME")
 
+    finetune.add(commands)
     evaluation.add(commands)
     gallery.add(commands)
+    lora.add(commands)
     backends.add(commands)
 
     doctor = commands.add_parser("doctor", help="say whether audio-chain can run here, and on what")
@@ -235,6 +239,7 @@ def _chain(arguments: argparse.Namespace) -> Chain:
         whisper=getattr(arguments, "whisper", None),
         llm=getattr(arguments, "llm", None),
         model=arguments.model,
+        lora=arguments.lora,
         device=arguments.device,
         precision=arguments.precision,
         offline=arguments.offline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ from audio_chain.audio import probe
 from audio_chain.errors import UsageError
 from audio_chain.events import ChainFinished, Event
 from audio_chain.loading import Backends
+from audio_chain.lora import adapted
 from audio_chain.models import ModelCard
 from audio_chain.request import MemoRequest
 from audio_chain.run import Run, RunFolder
@@ -77,6 +78,7 @@ class Chain:
         whisper: str | None = None,
         llm: str | None = None,
         model: str | None = None,
+        lora: Sequence[str] = (),
         device: str = "auto",
         precision: str = "auto",
         offline: bool = False,
@@ -92,13 +94,15 @@ class Chain:
         whisper, llm, model : str, optional
             Instead of the preset's: a catalogue name, a local folder or GGUF file, or a hub id;
             `llm` also ``http://host:port/v1#model``.
+        lora : sequence of str
+            Adapters for the music model, ``FOLDER[:STRENGTH]`` each.
         device, precision, offline, keep, threads
             As for `Chain`.
 
         Raises
         ------
         UsageError
-            There is no such preset, model or device.
+            There is no such preset, model, adapter or device.
         """
         if name not in models.PRESETS:
             raise UsageError(f"no preset {name!r}; choose one of {', '.join(models.PRESETS)}")
@@ -106,7 +110,7 @@ class Chain:
         return cls(
             models.resolve(whisper or preset.transcribe, "transcribe"),
             models.resolve(llm or preset.rewrite, "rewrite"),
-            models.resolve(model or preset.generate, "generate"),
+            adapted(models.resolve(model or preset.generate, "generate"), lora),
             device=device,
             precision=precision,
             offline=offline,

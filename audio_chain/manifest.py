@@ -189,6 +189,8 @@ def describe_weights(card: models.ModelCard) -> dict[str, Any]:
             facts |= {"backend": backend, "version": version_of(recipe(backend)), "model": model}
             if Path(model).is_dir():
                 facts["files"] = _hashes(Path(model))
+    if card.lora:
+        facts["lora"] = [adapter.to_dict() for adapter in card.lora]
     return facts
 
 

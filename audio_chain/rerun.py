@@ -11,6 +11,7 @@ from audio_chain.brief import Brief
 from audio_chain.chain import Chain
 from audio_chain.errors import UsageError
 from audio_chain.files import shown
+from audio_chain.lora.adapter import TENSORS
 from audio_chain.manifest import Record
 from audio_chain.request import MemoRequest
 from audio_chain.run import MANIFEST
@@ -32,12 +33,27 @@ def chain_of(record: Record, *, offline: bool = False) -> Chain:
         whisper=record.models.get("transcribe"),
         llm=record.models.get("rewrite"),
         model=record.models.get("generate"),
+        lora=[_same_adapter(described) for described in _adapters(record)],
         device=record.device,
         precision=record.precision,
         offline=offline,
         keep=False,
         threads=threads if isinstance(threads, int) and threads > 0 else None,
     )
+
+
+def _adapters(record: Record) -> list[dict[str, Any]]:
+    """The adapters that a manifest lists for the music model, in the order they were merged."""
+    listed = record.weights.get(record.models.get("generate", ""), {}).get("lora", [])
+    return [described for described in listed if isinstance(described, dict)]
+
+
+def _same_adapter(described: Mapping[str, Any]) -> str:
+    """What finds an adapter again, if it is as it was then."""
+    folder = Path(str(described.get("path")))
+    tensors = {"path": folder / TENSORS, "sha256": described.get("sha256")}
+    _same_file(tensors, "adapter", "put it back")
+    return f"{folder}:{described.get('strength', 1.0)!r}"
 
 
 def request_of(record: Record, start: Start = "prompt") -> MemoRequest:

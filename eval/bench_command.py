@@ -37,7 +37,8 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         "--models",
         required=True,
         metavar="MODEL[:SETTING=X][,...]",
-        help="music models; settings are guidance, temperature, top_k, top_p, steps, sampler",
+        help="music models; settings are guidance, temperature, top_k, top_p, steps, sampler, and "
+        "lora=DIR[:X]",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FOLDER", help="new, or to go on with"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from audio_chain.weights import (
     Delegated,
@@ -15,6 +15,9 @@ from audio_chain.weights import (
     Wheel,
     size_on_disk,
 )
+
+if TYPE_CHECKING:
+    from audio_chain.lora import Adapter
 
 Stage = Literal["transcribe", "rewrite", "generate", "embed", "codec"]
 """What a model does in the chain. ``embed`` and ``codec`` models serve others."""
@@ -66,6 +69,8 @@ class ModelCard:
         Whether the hub asks for an account that has accepted the licence.
     aliases : tuple of str
         Other names that people use for it.
+    lora : tuple of Adapter
+        What is merged into its weights when it is loaded.
     """
 
     name: str
@@ -85,6 +90,7 @@ class ModelCard:
     limits: str = ""
     gated: bool = False
     aliases: tuple[str, ...] = ()
+    lora: tuple[Adapter, ...] = ()
 
 
 @dataclass(frozen=True)

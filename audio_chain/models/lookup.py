@@ -197,7 +197,11 @@ def _look_into(path: Path, stage: Stage) -> tuple[Stage, str]:
     if (path / "adapter_config.json").is_file():
         return "rewrite", "lora-adapter"
     if (path / "config.json").is_file():
-        kind = _read_json(path / "config.json").get("model_type", "")
+        config = _read_json(path / "config.json")
+        kind, codec = config.get("model_type", ""), config.get("audio_encoder")
+        if kind == "musicgen" and isinstance(codec, dict):
+            # the nano decoder's configuration is that of a whole model
+            kind = "musicgen_decoder" if codec.get("model_type") == "spectral_codec" else kind
         return _MODEL_TYPES.get(kind, ("rewrite", "causal-lm"))
     if any(path.glob("*.gguf")):
         return "rewrite", "causal-lm"

@@ -22,6 +22,13 @@ def add_models(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     }
     for name in names:
         group.add_argument(f"--{name}", metavar="MODEL", help=helps[name])
+    group.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="DIR[:STRENGTH]",
+        help="an adapter made by finetune for the music model; can be given again",
+    )
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     group.add_argument(
         "--precision",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from audio_chain import models
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest, check_extras
+from audio_chain.lora import adapted
 from audio_chain.manifest import describe_models
 from audio_chain.models import ModelCard
 from audio_chain.progress import Progress, silent
@@ -28,6 +29,7 @@ SETTINGS: Final[Mapping[str, type[int] | type[float] | type[str]]] = {
 """What can follow a model's name, and of which kind it is."""
 
 _SETTING: Final = re.compile(rf":({'|'.join(SETTINGS)})=([^:=]*)$")
+_LORA: Final = re.compile(r":lora=([^:=]+(?::-?[\d.]+)?)$")
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,12 @@ class Weights:
 
 
 def parse_contenders(text: str) -> tuple[Contender, ...]:
-    """Read ``model[:setting=value...][,...]``.
+    """Read ``model[:setting=value...][:lora=folder[:strength]...][,...]``.
 
     Raises
     ------
     UsageError
-        A model is unknown, a setting wrong, or something is named twice.
+        A model or adapter is unknown, a setting wrong, or something is named twice.
     """
     labels = [label.strip() for label in text.split(",") if label.strip()]
     if not labels:
@@ -92,14 +94,18 @@ def parse_contenders(text: str) -> tuple[Contender, ...]:
 
 
 def _contender(label: str) -> Contender:
-    name, settings = label, {}
-    while match := _SETTING.search(name):
-        name, field, value = name[: match.start()], match[1], match[2]
+    name, settings, adapters = label, {}, list[str]()
+    while match := _SETTING.search(name) or _LORA.search(name):
+        name = name[: match.start()]
+        if match.re is _LORA:
+            adapters.insert(0, match[1])
+            continue
+        field, value = match[1], match[2]
         try:
             settings[field] = SETTINGS[field](value)
         except ValueError:
             raise UsageError(f"{label}: {field} must be a number, not {value!r}") from None
-    card = models.resolve(name, "generate")
+    card = adapted(models.resolve(name, "generate"), adapters)
     check_extras(card, (f"--{field.replace('_', '-')}" for field in settings))
     contender = Contender(label, card, settings)
     contender.request("-", 1.0, 0)  # out of range is said before anything is made

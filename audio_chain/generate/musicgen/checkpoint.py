@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,8 @@ from torch import Tensor
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
 from audio_chain.generate.musicgen.matrices import choose
 from audio_chain.generate.musicgen.melody import Chroma, MelodyReader
+from audio_chain.lora.adapter import Adapter
+from audio_chain.lora.merging import merged
 from audio_chain.weights import WeightsError
 
 LONGEST_TEXT: Final = 512
@@ -90,8 +92,12 @@ def _stripped(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def load_whole(folder: Path, device: torch.device, precision: str) -> Parts:
+def load_whole(
+    folder: Path, device: torch.device, precision: str, adapters: Sequence[Adapter] = ()
+) -> Parts:
     """Load a folder that holds text encoder, decoder and codec, as on the hub.
+
+    Adapters are merged into its weights.
 
     Raises
     ------
@@ -105,9 +111,10 @@ def load_whole(folder: Path, device: torch.device, precision: str) -> Parts:
     import audio_chain.nano.codec  # noqa: F401 - makes the spectral codec known to transformers
 
     limits = folder / "generation_config.json"
+    tensors = read_tensors(folder)
     return assemble(
         AutoConfig.from_pretrained(folder),
-        read_tensors(folder),
+        tensors | merged(tensors, adapters),
         AutoTokenizer.from_pretrained(folder),
         device,
         precision,
@@ -212,11 +219,17 @@ def _projection(tensors: Mapping[str, Tensor], name: str, device: torch.device) 
 
 
 def load_parts(
-    folder: Path, text: Path, codec: Path, device: torch.device, precision: str
+    folder: Path,
+    text: Path,
+    codec: Path,
+    device: torch.device,
+    precision: str,
+    adapters: Sequence[Adapter] = (),
 ) -> Parts:
     """Load a decoder whose text encoder and codec lie in folders of their own.
 
     The decoder's folder has the same ``config.json`` and tensor names as a whole checkpoint.
+    Adapters are merged into its weights.
     """
     from transformers import AutoModel, AutoTokenizer, MusicgenDecoderConfig
 
@@ -225,6 +238,7 @@ def load_parts(
     config = json.loads((folder / "config.json").read_text())
     limits = json.loads((folder / "generation_config.json").read_text())
     tensors = read_tensors(folder)
+    tensors |= merged(tensors, adapters)
     return Parts(
         tokenizer=AutoTokenizer.from_pretrained(text),
         text_encoder=AutoModel.from_pretrained(text, dtype=torch.float32).eval().to(device),

@@ -291,10 +291,9 @@ def load_musicgen(
     where = torch.device(devices.pick(device))
     folder = models.folders(card, offline=offline, progress=progress)[card.name]
     if is_whole(folder):
-        parts = load_whole(folder, where, precision)
+        parts = load_whole(folder, where, precision, card.lora)
     else:
         shared = models.folders(models.CATALOGUE["musicgen-nano"], offline=offline)
-        parts = load_parts(
-            folder, shared["minilm"], shared["spectral-codec-nano"], where, precision
-        )
+        minilm, codec = shared["minilm"], shared["spectral-codec-nano"]
+        parts = load_parts(folder, minilm, codec, where, precision, card.lora)
     return MusicgenGenerator(card.name, card.family, parts)
