@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
+from audio_chain.audio_files import audio_files
+from audio_chain.captions import BESIDE, file_key, read_table
 from audio_chain.errors import UsageError
 from audio_chain.files import shown
 from audio_chain.manifest import Record
 from audio_chain.run import MANIFEST
 from eval.embedding import Broken
-from eval.files import audio_files
-
-FILE_FIELDS: Final = ("file", "path", "filename")
-CAPTION_FIELDS: Final = ("caption", "prompt", "text", "description")
-"""What columns of a table of captions may be called; the first that is there counts."""
-
-BESIDE: Final = ("captions.jsonl", "captions.csv")
-"""Tables that are taken where the audio is without being named."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,7 @@ def captioned_files(where: Path, table: Path | None = None) -> Captioned:
     pairs, left_out = [], []
     for path in paths:
         try:
-            found = rows.get(_key(path), "")
+            found = rows.get(file_key(path), "")
             if table is None:
                 found = _of_run(path) or found or _beside(path)
             reason = "" if found.strip() else f"there is no caption for {shown(path)}{place}"
@@ -74,7 +64,7 @@ def captioned_files(where: Path, table: Path | None = None) -> Captioned:
         else:
             pairs.append((path, " ".join(found.split())))
     if table is not None:
-        here = {_key(path) for path in paths}
+        here = {file_key(path) for path in paths}
         left_out += [
             Broken(path, f"{shown(path)} has a caption{place} but is not among the files")
             for path in rows
@@ -86,60 +76,6 @@ def captioned_files(where: Path, table: Path | None = None) -> Captioned:
             "table with --captions, or put a .txt of the same name beside each file"
         )
     return Captioned(tuple(pairs), tuple(left_out))
-
-
-def read_table(table: Path, base: Path) -> dict[Path, str]:
-    """Read captions by file from CSV or, by its suffix, JSON lines.
-
-    Raises
-    ------
-    UsageError
-        It can't be read, lacks a column, or gives a file two captions.
-    """
-    captions: dict[Path, str] = {}
-    for number, row in _rows(table):
-        place = f"{shown(table)}, row {number}"
-        path = _key(base / _field(row, FILE_FIELDS, place))
-        if path in captions:
-            raise UsageError(f"{place}: {shown(path)} has a caption already")
-        captions[path] = _field(row, CAPTION_FIELDS, place)
-    return captions
-
-
-def _rows(table: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            if table.suffix.lower() not in (".jsonl", ".ndjson", ".json"):
-                yield from enumerate(csv.DictReader(file), 1)
-                return
-            yield from _json_rows(table, file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"can't read the captions {shown(table)}: {reason}") from error
-
-
-def _json_rows(table: Path, lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            raise UsageError(f"{shown(table)}, row {number} is not a JSON object on one line")
-        yield number, row
-
-
-def _field(row: Mapping[str, Any], names: tuple[str, ...], place: str) -> str:
-    for name in names:
-        if isinstance(value := row.get(name), str) and value.strip():
-            return value.strip()
-    raise UsageError(f"{place} has no {' or '.join(names)}")
-
-
-def _key(path: Path) -> Path:
-    return path.absolute().resolve()
 
 
 def _of_run(path: Path) -> str:

@@ -8,13 +8,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from audio_chain.audio_files import audio_files
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.files import shown
 from audio_chain.progress import Progress, silent
 from eval.collection import SAMPLE_VALUES, Collection, Collector
 from eval.embedders import Embedder
 from eval.embedding import Broken, Embedded, embed_files
-from eval.files import audio_files
 from eval.gaussian import Gaussian
 
 READY_MADE: Final = {"factory": "factory-clap-nano.npz"}

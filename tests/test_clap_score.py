@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_chain.audio import Clip, decode, encode
+from audio_chain.captions import read_table
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.manifest import Record, TrackRecord
 from eval import clap_command
 from eval.adherence.listener import load_listener
-from eval.captions import captioned_files, read_table
+from eval.captions import captioned_files
 from eval.clap_score import (
     beaten,
     clap_score,

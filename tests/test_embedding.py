@@ -12,11 +12,11 @@ from audio_files import sine
 from numpy.typing import NDArray
 
 from audio_chain.audio import Clip, encode
+from audio_chain.audio_files import audio_files
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.nano.clap import ClapNanoConfig, ClapNanoModel
 from eval.embedders.clap_nano import ClapNanoEmbedder
 from eval.embedding import Broken, Embedded, embed_files
-from eval.files import audio_files
 
 RATE = 16_000
 

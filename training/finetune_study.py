@@ -1,0 +1,150 @@
+"""Fine-tune MusicGen-nano on a style it has never heard, and measure what it gains and forgets.
+
+    python -m training.finetune_study WORK [--only main] [--only ranks] [--only minutes]
+
+The music is composed by `training.style`: some for learning, other pieces for validation and as
+the reference of FAD. ``main`` is the run on record; ``ranks`` and ``minutes`` vary the rank and
+the amount of music, everything else as there. Each is `audio-chain finetune` with the settings
+that the results name. Stopped at any time, the same command goes on. Writes
+``docs/results/finetune.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from audio_chain.errors import ChainError
+from audio_chain.finetune.coding import Slicing
+from audio_chain.finetune.preparing import Preparation
+from audio_chain.finetune.recipe import Recipe
+from eval.finetune.measuring import Plan, figures
+from eval.finetune.running import FineTuning, Order
+from eval.progress_bar import progress_bar
+from training.results import RESULTS, write_results
+from training.style import open_band, write_style
+
+BASE: Final = "musicgen-nano"
+MINUTES: Final = (1, 5, 20)
+RANKS: Final = (2, 8, 32)
+
+_SONG_S: Final = 40.0
+_MAIN_SONGS: Final = 15  # ten minutes
+_HELD_OUT: Final = (64, 10.0)  # pieces, seconds
+_LEARN_SEED, _HELD_OUT_SEED = 1, 2
+_SECONDS: Final = 5.0  # of a piece, and of every clip that is measured
+_RECIPE: Final = Recipe(steps=200, batch=4, learning_rate=2e-3)
+_SHORT: Final = replace(_RECIPE, steps=100, sample_every=0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning of the study.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    songs : int
+        Of `_SONG_S` seconds.
+    recipe : Recipe
+    plan : Plan
+    """
+
+    name: str
+    songs: int
+    recipe: Recipe
+    plan: Plan
+
+
+def runs(kind: str) -> Iterator[Run]:
+    """The runs of a part of the study."""
+    full = Plan(style_clips=48, prompts=24, seconds=_SECONDS)
+    brief = Plan(style_clips=32, prompts=12, seconds=_SECONDS)
+    if kind == "main":
+        yield Run("main", _MAIN_SONGS, _RECIPE, full)
+    elif kind == "ranks":
+        for rank in RANKS:
+            recipe = replace(_SHORT, rank=rank, alpha=2.0 * rank)
+            yield Run(f"rank-{rank}", _MAIN_SONGS, recipe, brief)
+    else:
+        for minutes in MINUTES:
+            songs = max(1, round(60 * minutes / _SONG_S))
+            yield Run(f"minutes-{minutes}", songs, _SHORT, brief)
+
+
+def carry_out(run: Run, work: Path, device: str) -> dict[str, Any]:
+    """Make the music, fine-tune, measure; return what was noted."""
+    music = work / f"music-{run.songs}"
+    if not (music / "captions.jsonl").is_file():
+        band = open_band()
+        write_style(music, run.songs, _SONG_S, _LEARN_SEED, band)
+        if not (work / "held-out" / "captions.jsonl").is_file():
+            write_style(work / "held-out", *_HELD_OUT, _HELD_OUT_SEED, band)
+    order = Order(
+        folder=music,
+        out=work / run.name,
+        model=BASE,
+        preparation=Preparation(slicing=Slicing(most=_SECONDS)),
+        recipe=run.recipe,
+        plan=run.plan,
+        held_out=work / "held-out",
+        device=device,
+    )
+    tuning = FineTuning(order, progress_bar)
+    prepared = tuning.prepare()
+    started = time.process_time()
+    notes = tuning.train(prepared)
+    spent = time.process_time() - started
+    if spent > 1:  # it was trained just now
+        (work / f"{run.name}.cpu").write_text(f"{spent:.0f}")
+    return tuning.measure(prepared, notes)
+
+
+def record(run: Run, notes: Mapping[str, Any], work: Path) -> dict[str, Any]:
+    """What is kept of a run in the results."""
+    cpu = work / f"{run.name}.cpu"
+    names = ("recipe", "data", "parameters", "steps", "seconds", "first", "best", "history")
+    return {
+        "minutes": round(notes["data"]["train"]["seconds"] / 60, 1),
+        "processor_seconds": int(cpu.read_text()) if cpu.is_file() else None,
+        **{name: notes[name] for name in names},
+        "measured": notes["measured"],
+        "platform": notes["platform"],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the parts that are asked for, and add them to the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("work", type=Path, help="folder of the music and the adapters")
+    parser.add_argument("--only", action="append", choices=("main", "ranks", "minutes"))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--output", type=Path, default=RESULTS / "finetune.json")
+    options = parser.parse_args(argv)
+    try:
+        options.work.mkdir(parents=True, exist_ok=True)
+        results = json.loads(options.output.read_text()) if options.output.is_file() else {}
+        results["command"] = "python -m training.finetune_study WORK"
+        results["base"] = BASE
+        results.setdefault("runs", {})
+        for kind in options.only or ("main", "ranks", "minutes"):
+            for run in runs(kind):
+                notes = carry_out(run, options.work, options.device)
+                results["runs"][run.name] = record(run, notes, options.work)
+                write_results(options.output, results)
+                print(run.name, *figures(notes["measured"]["rows"]), sep="\n", flush=True)
+    except ChainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
