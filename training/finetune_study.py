@@ -39,7 +39,7 @@ _MAIN_SONGS: Final = 15  # ten minutes
 _HELD_OUT: Final = (64, 10.0)  # pieces, seconds
 _LEARN_SEED, _HELD_OUT_SEED = 1, 2
 _SECONDS: Final = 5.0  # of a piece, and of every clip that is measured
-_RECIPE: Final = Recipe(steps=200, batch=4, learning_rate=2e-3)
+_RECIPE: Final = Recipe(steps=200, batch=4, learning_rate=2e-3, patience=1)
 _SHORT: Final = replace(_RECIPE, steps=100, sample_every=0)
 
 

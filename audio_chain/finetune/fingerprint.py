@@ -52,7 +52,8 @@ def fingerprint(mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     length = float(np.linalg.norm(moments))
     if length < 1e-6:
         return np.zeros(BANDS * MOMENTS, np.float32)
-    return (moments / length).astype(np.float32).ravel()
+    marks: NDArray[np.float32] = (moments / length).astype(np.float32).ravel()
+    return marks
 
 
 def repeats(prints: NDArray[np.float32], lengths: NDArray[np.float64]) -> dict[int, int]:

@@ -96,7 +96,8 @@ def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
 def levels(mono: NDArray[np.float32], hop: int) -> NDArray[np.float64]:
     """RMS of every frame of `hop` samples, dB below full scale; the last may be shorter."""
     padded = np.pad(mono, (0, -len(mono) % hop)).reshape(-1, hop).astype(np.float64)
-    return 10 * np.log10(np.square(padded).mean(1) + 1e-12)
+    decibels: NDArray[np.float64] = 10 * np.log10(np.square(padded).mean(1) + 1e-12)
+    return decibels
 
 
 def onsets(mono: NDArray[np.float32], hop: int) -> NDArray[np.float64]:

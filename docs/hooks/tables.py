@@ -7,6 +7,7 @@ from functools import partial
 from html import escape
 from typing import Any, Final
 
+from docs.hooks import finetuning
 from docs.hooks.results import MissingFigureError, Results, estimate, percent, plain, table
 
 _ATTRIBUTES: Final = {
@@ -297,6 +298,9 @@ MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
     "fad-pipeline": ("fad-speed", fad_pipeline, "python -m benchmarks.fad"),
     "bench-coverage": ("bench-coverage", bench, "audio-chain eval bench coverage"),
     "bench-hard": ("bench-hard", bench, "audio-chain eval bench hard"),
+    "finetune": ("finetune", finetuning.study, "python -m training.finetune_study WORK"),
+    "finetune-sweeps": ("finetune", finetuning.sweeps, "python -m training.finetune_study WORK"),
+    "finetune-speed": ("finetune-speed", finetuning.speed, "python -m benchmarks.finetune"),
     "estimators": ("adherence", estimators, "python -m training.estimator_error"),
 }
 """For each table its file, how it is made, and the command that measures when none is recorded."""

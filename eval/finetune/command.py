@@ -154,7 +154,7 @@ def _order(arguments: argparse.Namespace) -> Any:
     ]
     chosen = {name: getattr(arguments, name) for name in names}
     alpha = 2.0 * arguments.rank if arguments.alpha is None else arguments.alpha
-    plan = Plan(arguments.style_clips, arguments.prompts)
+    plan = Plan(arguments.style_clips, arguments.prompts, arguments.seconds)
     return Order(
         folder=arguments.folder,
         out=arguments.out,

@@ -93,6 +93,12 @@ class FineTuning:
             self.trainee: Trainee = load_trainee(
                 self.card, device=order.device, offline=order.offline, progress=progress
             )
+        slicing = order.preparation.slicing
+        if slicing.most > self.trainee.most_seconds:
+            raise UsageError(
+                f"{self.card.name} plays {self.trainee.most_seconds:g} s at once: give --seconds "
+                "of no more"
+            )
 
     def prepare(self) -> Prepared:
         """Code and caption the music."""
