@@ -56,6 +56,8 @@ _SHAPES: Final[dict[str, dict[str, int]]] = {
 class Words:
     """Stands in for a tokenizer: the same number of words for every caption."""
 
+    model_max_length = WORDS
+
     def __call__(self, texts: list[str], **options: Any) -> BatchEncoding:
         ids = torch.arange(2, 2 + WORDS).repeat(len(texts), 1)
         encoding = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

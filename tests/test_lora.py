@@ -64,7 +64,7 @@ def card(where: Path | str) -> ModelCard:
 
 def greedy(card: ModelCard, frames: int = 25) -> torch.Tensor:
     """Codes that our engine decodes."""
-    generator = load_generator(card, device="cpu")
+    generator = load_generator(card, device="cpu", precision="fp32")
     assert isinstance(generator, MusicgenGenerator)
     text, mask = generator._reader.texts(PROMPT)
     return decode(generator._parts.decoder, text, mask, frames, (0,), GREEDY)

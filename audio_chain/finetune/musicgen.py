@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +15,17 @@ from audio_chain import devices, models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
 from audio_chain.finetune.trainee import Piece
-from audio_chain.generate.musicgen.checkpoint import is_whole, read_tensors
+from audio_chain.generate.musicgen.checkpoint import (
+    DIGIT_BY_DIGIT,
+    LONGEST_TEXT,
+    NANO_TEXT,
+    is_whole,
+    read_tensors,
+)
 from audio_chain.generate.musicgen.codec_blocks import encode
-from audio_chain.generate.musicgen.conditions import MAX_WORDS
 from audio_chain.generate.musicgen.delay import delays
 from audio_chain.lora.choosing import weights_digest
+from audio_chain.nano.digits import spaced
 from audio_chain.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -65,16 +71,31 @@ class MusicgenTrainee:
         Of its text encoder.
     coder_name : str
         Identifies the codec's weights.
+    words : int
+        Tokens of a caption that are read.
+    digit_by_digit : bool
+        Whether numbers are said to the model with their digits parted.
     """
 
     targets = TARGETS
 
-    def __init__(self, card: ModelCard, model: Any, tokenizer: Any, coder_name: str) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        model: Any,
+        tokenizer: Any,
+        coder_name: str,
+        *,
+        words: int = LONGEST_TEXT,
+        digit_by_digit: bool = False,
+    ) -> None:
         config = model.config.decoder
         self.card = card
         self.network = model.requires_grad_(False).eval()
         self.coder = MusicgenCoder(coder_name, model.audio_encoder, config.audio_channels)
         self._tokenizer = tokenizer
+        self._most_words = min(words, tokenizer.model_max_length)
+        self._said: Callable[[str], str] = spaced if digit_by_digit else str
         self._config = config
         self._lags = delays(config.num_codebooks, config.audio_channels)
         self._frame_rate: int = model.audio_encoder.config.frame_rate
@@ -168,7 +189,10 @@ class MusicgenTrainee:
 
     def _words(self, caption: str) -> Any:
         return self._tokenizer(
-            [caption], truncation=True, max_length=MAX_WORDS, return_tensors="pt"
+            [self._said(caption)],
+            truncation=True,
+            max_length=self._most_words,
+            return_tensors="pt",
         ).to(self.network.device)
 
     def _half(self) -> torch.autocast:
@@ -220,6 +244,7 @@ def load_trainee(
     where = torch.device(devices.pick(device))
     folders = models.folders(card, offline=offline, progress=progress)
     folder = folders[card.name]
+    reading: dict[str, Any] = {}
     if is_whole(folder):
         model, tokenizer = _whole(card, folder)
         coder_name = f"encodec-{weights_digest(card)[:16]}"
@@ -228,9 +253,11 @@ def load_trainee(
         shared = models.folders(models.CATALOGUE["musicgen-nano"], offline=offline)
         model, tokenizer = assembled(folder, shared["minilm"], shared[codec.name])
         coder_name = f"{codec.name}-{weights_digest(codec)[:16]}"
+        limits = json.loads((folder / "generation_config.json").read_text())
+        reading = {"words": NANO_TEXT, "digit_by_digit": limits.get(DIGIT_BY_DIGIT, False)}
     if where.type == "cuda":
         model.decoder.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
-    return MusicgenTrainee(card, model.to(where), tokenizer, coder_name)
+    return MusicgenTrainee(card, model.to(where), tokenizer, coder_name, **reading)
 
 
 def _whole(card: ModelCard, folder: Path) -> tuple[Any, Any]:
