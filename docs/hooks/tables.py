@@ -89,8 +89,8 @@ def clap(found: Any) -> str:
     return table(["measure", "share (95 %)", "unheard", "goal"], cells)
 
 
-def musicgen(found: Any) -> str:
-    """MusicGen-nano beside the real pieces."""
+def generator(found: Any) -> str:
+    """A nano generator beside the real pieces."""
     cells = []
     for name, row in found["comparisons"].items():
         share = name != "clap"
@@ -102,6 +102,9 @@ def musicgen(found: Any) -> str:
         count = row["real"]["count"]
         words = "CLAP score" if name == "clap" else name.replace("_", " ")
         cells.append([words, str(count), *figures, found["targets"].get(name, "")])
+    if "fad" in found:
+        made, real = (estimate(found["fad"][one], digits=3) for one in ("generated", "real"))
+        cells.append(["FAD", str(found["fad"]["real"]["count"]), made, "", real, ""])
     for name, row in found["defects"].items():
         made, real = (estimate(row[one], digits=1, share=True) for one in ("generated", "real"))
         figures = [made, "", real]
@@ -109,6 +112,36 @@ def musicgen(found: Any) -> str:
         cells.append([name, str(count), *figures, found["targets"].get(name, "")])
     head = ["measure", "clips", "generated", "other prompts (chance)", "real pieces", "goal"]
     return table(head, cells)
+
+
+def diffusion_sweep(found: Any) -> str:
+    """Steps and guidance of Stable-Audio-nano."""
+    rows = [[str(row["steps"]), plain(row["guidance"], 0), row] for row in found["settings"]]
+    rows.append(["real pieces", "", found["real"]])
+    cells = [
+        [steps, guidance, *(estimate(row[name], digits=3) for name in ("clap", "fad"))]
+        for steps, guidance, row in rows
+    ]
+    return table(["steps", "guidance", "CLAP score", "FAD"], cells)
+
+
+def editing(found: Any) -> str:
+    """What varying and inpainting keep."""
+    begin, end = found["span"]
+    words = {
+        "autoencoder_snr_db": "autoencoder alone, SNR to the piece (dB)",
+        "inpainted_before_snr_db": f"before {begin:g} s, SNR to the piece after it (dB)",
+        "inpainted_after_snr_db": f"after {end:g} s, the same (dB)",
+        "inpainted_inside_snr_db": f"{begin:g} to {end:g} s, made anew, the same (dB)",
+        "inpainted_like_prompt": "inpainted piece and its prompt, cosine",
+    }
+    cells = []
+    for name, figure in found["figures"].items():
+        if name.startswith("varied"):
+            _, strength, *_, what = name.split("_")
+            words[name] = f"varied at strength {strength}: cosine to the {what}"
+        cells.append([words[name], estimate(figure)])
+    return table(["figure", "mean"], cells)
 
 
 def rewriter(found: Any) -> str:
@@ -277,7 +310,14 @@ def estimators(found: Any) -> str:
 MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
     "codec": ("codec", codec, "python -m training.measure_codec"),
     "clap": ("clap", clap, "python -m training.measure_clap"),
-    "musicgen": ("musicgen-nano", musicgen, "python -m training.measure_musicgen"),
+    "musicgen": ("musicgen-nano", generator, "python -m training.measure_musicgen"),
+    "stable-audio": (
+        "stable-audio-nano",
+        generator,
+        "python -m training.measure_stable_audio",
+    ),
+    "diffusion-sweep": ("diffusion-sweep", diffusion_sweep, "python -m training.diffusion_sweep"),
+    "editing": ("editing-nano", editing, "python -m training.measure_editing"),
     "rewriter": ("rewriter", rewriter, "python -m training.rewriter.evaluate"),
     "rewriting": ("rewriting", rewriting, "python -m training.measure_rewriting"),
     "wer": ("wer", wer, "python -m eval.wer --json > docs/results/wer.json"),
