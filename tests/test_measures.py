@@ -26,7 +26,15 @@ from eval.adherence.listener import load_listener
 from eval.adherence.sound import check_sound, clipped_share, level, spectral_change
 from eval.adherence.tempo import estimate_tempo, same_tempo
 from eval.bootstrap import estimate, mean, median, ratio_of_means
-from training import measure_codec, measure_musicgen, measure_stable_audio
+from eval.clap_score import clip_embedding
+from eval.embedders import load_text_embedder
+from training import (
+    diffusion_sweep,
+    measure_codec,
+    measure_editing,
+    measure_musicgen,
+    measure_stable_audio,
+)
 from training.clip_cache import ClipCache
 from training.factory.dataset import Piece, plan
 from training.fidelity import Transform, chroma_cosine
@@ -332,6 +340,8 @@ def test_recordings_are_cut_into_stretches(tmp_path: Path) -> None:
         (measure_codec, ["--recordings", __file__], "test_measures.py"),
         (measure_musicgen, ["--prompts", "1"], "--prompts"),
         (measure_stable_audio, ["--steps", "0"], "--steps"),
+        (measure_editing, ["--pieces", "1"], "--pieces"),
+        (diffusion_sweep, ["--prompts", "1"], "--prompts"),
     ],
 )
 def test_wrong_arguments_are_one_line(
@@ -342,6 +352,28 @@ def test_wrong_arguments_are_one_line(
     assert error.startswith("error: ")
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_signal_to_noise_of_a_part_and_of_nothing_else() -> None:
+    whole = Clip(sine(100.0, 3.0)[np.newaxis], RATE)
+    samples = whole.samples.copy()
+    samples[:, RATE : 2 * RATE] *= 1.1  # a tenth of the signal: 20 dB
+    other = Clip(samples, RATE)
+    assert measure_editing.signal_to_noise(whole, other, 1, 2) == pytest.approx(20, abs=0.01)
+    assert measure_editing.signal_to_noise(whole, other, 0, 1) > 100
+    assert measure_editing.signal_to_noise(whole, other, 2, 3) > 100
+
+
+def test_a_sweep_scores_what_was_asked_and_what_was_not() -> None:
+    """Clips against the words for them, and against each other's."""
+    embedder = load_text_embedder("clap-nano", device="cpu")
+    clips = [Clip(sound[np.newaxis], RATE) for sound in (drums(120, 5.0), sine(220.0, 5.0))]
+    own = np.stack([clip_embedding(embedder.embed(clip)) for clip in clips])
+    right = diffusion_sweep.figures(clips, own, embedder, seed=0)
+    wrong = diffusion_sweep.figures(clips, own[::-1], embedder, seed=0)
+    assert right["clap"]["value"] == pytest.approx(1)
+    assert wrong["clap"]["value"] == pytest.approx(own[0] @ own[1], abs=1e-3)
+    assert right["fad"]["value"] == pytest.approx(wrong["fad"]["value"])  # it reads no words
 
 
 @needs_soundfont

@@ -81,6 +81,29 @@ MUSIC_CARDS: Final = (
         limits="mono; sounds like the soundfont that it learnt from; no voices",
     ),
     ModelCard(
+        name="stable-audio-nano",
+        stage="generate",
+        family="stable-audio-nano",
+        title="Stable-Audio-nano",
+        parameters=8_414_720,
+        licence="Apache-2.0",
+        free=True,
+        objective=(
+            "predict the velocity of a diffusion over the spectral autoencoder's latents, given "
+            "MiniLM's token states and timing, on captioned audio rendered by this project's data "
+            "factory"
+        ),
+        source=Shipped("stable-audio-nano"),
+        description="Short instrumental pieces by diffusion: also variations of a recording, and "
+        "parts of it made anew.",
+        url="",
+        size_mb=17,
+        rate=32_000,
+        needs=("spectral-codec-nano", "minilm"),
+        limits="mono, up to 10 s; a first, short training on a CPU: less clear and less obedient "
+        "than musicgen-nano; sounds like the soundfont that it learnt from; no voices",
+    ),
+    ModelCard(
         name="clap-nano",
         stage="embed",
         family="clap-nano",
