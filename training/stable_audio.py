@@ -136,20 +136,18 @@ def train(options: argparse.Namespace) -> None:
 
     step_objective: Objective = objective
     if options.compile:  # CUDA graphs, as in training.musicgen; meanwhile shards are made
-        step_objective = torch.compile(objective, mode="reduce-overhead", dynamic=False)
+        step_objective = torch.compile(objective, mode="reduce-overhead", dynamic=options.short > 0)
         for parts in (1, *PARTS) if options.short else (1,):
             size = options.batch * parts
-            silence = torch.zeros(size, channels, frames // parts, device=device)
-            seconds = torch.zeros(size, 2, device=device)
-            states = torch.zeros(size, TEXT_TOKENS, text_width, device=device)
+            shape = (size, channels, frames // parts)
+            shapes = (shape, shape, (size,), (size, TEXT_TOKENS, text_width), (size,), (size, 2))
+            zeros = [torch.zeros(shape, device=device) for shape in shapes]
             for _ in range(3):  # compiles, warms up, records
                 torch.compiler.cudagraph_mark_step_begin()
                 optimizer.zero_grad(set_to_none=True)
                 with half:
-                    lost = step_objective(
-                        silence, silence, seconds[:, 0] + 0.5, states, seconds[:, 0], seconds
-                    )
-                lost.mean().backward()
+                    loss = step_objective(*zeros).mean()
+                loss.backward()
     corpus.wait(options.shards)
 
     parameters = sum(p.numel() for p in trained)
