@@ -241,7 +241,7 @@ def test_a_corpus_grows_while_shards_are_made(folder: Path, tmp_path: Path) -> N
     shard = (folder / "latents-train" / "00000.safetensors").read_bytes()
     (tmp_path / "00000.safetensors").write_bytes(shard)
     corpus = Corpus(tmp_path, "cpu")
-    assert (len(corpus), corpus.shape, corpus.captions) == (6, (20, 13), 5)
+    assert (len(corpus), corpus.shape, corpus.texts) == (6, (20, 13), 5)
     assert not corpus.grow()
     (tmp_path / "00001.safetensors").write_bytes(shard)
     assert corpus.grow()

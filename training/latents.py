@@ -60,12 +60,12 @@ def encoded(vae: SpectralAutoencoder, audio: Tensor, batch: int = 20) -> Tensor:
 
 
 class Corpus:
-    """All latents and captions of a folder so far, on the device."""
+    """All latents and texts of a folder so far, on the device."""
 
     def __init__(self, folder: Path, device: str) -> None:
         """Wait for the first shard."""
         self._folder, self._device, self._taken = folder, device, 0
-        self._parts: dict[str, list[Tensor]] = {"latents": [], "words": [], "states": []}
+        self._all: dict[str, Tensor] = {}
         self.wait(1)
 
     def wait(self, shards: int) -> None:
@@ -76,39 +76,34 @@ class Corpus:
 
     def grow(self) -> bool:
         """Take up the shards that have been made meanwhile; tells whether there were any."""
+        fresh = [self._all] if self._all else []
         before = self._taken
         while (path := self._folder / f"{self._taken:05d}.safetensors").exists():
-            for name, tensor in load_file(path, device=self._device).items():
-                self._parts[name].append(tensor)
+            fresh.append(load_file(path, device=self._device))
             self._taken += 1
-        return self._taken > before
+        if self._taken == before:
+            return False
+        self._all = {name: torch.cat([shard[name] for shard in fresh]) for name in fresh[0]}
+        return True
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self._parts["latents"])
+        return len(self._all["latents"])
 
     @property
     def shape(self) -> tuple[int, int]:
         """Channels and frames of a piece."""
-        _, channels, frames = self._parts["latents"][0].shape
+        _, channels, frames = self._all["latents"].shape
         return channels, frames
 
     @property
-    def captions(self) -> int:
+    def texts(self) -> int:
         """Texts of a piece."""
-        return self._parts["words"][0].shape[1]
+        return self._all["words"].shape[1]
 
-    def take(self, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents of pieces (batch,), and of each one caption's states, or else its token ids."""
-        latents, text = self._parts["latents"], self._parts["states"] or self._parts["words"]
-        size = len(latents[0])
-        where = [
-            (*divmod(row, size), which)
-            for row, which in zip(rows.tolist(), captions.tolist(), strict=True)
-        ]
-        return (
-            torch.stack([latents[shard][row] for shard, row, _ in where]),
-            torch.stack([text[shard][row, which] for shard, row, which in where]),
-        )
+    def take(self, rows: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents of pieces (batch,), and of each one text's states, or else its token ids."""
+        text = self._all["states" if "states" in self._all else "words"]
+        return self._all["latents"][rows], text[rows, texts]
 
 
 def main() -> None:

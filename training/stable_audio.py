@@ -166,7 +166,7 @@ def train(options: argparse.Namespace) -> None:
             parts = dice.choice(PARTS)
         size = options.batch * parts
         rows = torch.randint(len(corpus), (size,))
-        latents, text = corpus.take(rows, draw(size, corpus.captions, rows.device))
+        latents, text = corpus.take(rows, draw(size, corpus.texts, rows.device))
         latents, seconds = cut(latents.float(), parts)
         states = states_of(text)
         kept = (torch.rand(size, device=device) >= TEXT_DROPOUT).float()
