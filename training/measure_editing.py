@@ -44,7 +44,7 @@ def signal_to_noise(signal: Clip, other: Clip, begin: float, end: float) -> floa
 
 def coded(autoencoder: SpectralAutoencoder, clip: Clip) -> Clip:
     """Pass a clip through the autoencoder."""
-    audio = torch.from_numpy(clip.samples)[None]
+    audio = torch.tensor(clip.samples)[None]
     samples = autoencoder.decode(autoencoder.encode(audio))[0, :, : clip.frames]
     return Clip(samples.numpy(), clip.rate)
 
