@@ -107,7 +107,7 @@ def ours(model: Any, recipe: Recipe, seconds: float, device: str) -> Callable[[]
     def step() -> None:
         trainee.network.train()
         optimizer.zero_grad(set_to_none=True)
-        trainee.loss(pieces, torch.ones(len(pieces))).backward()  # type: ignore[no-untyped-call]
+        trainee.loss(pieces, torch.ones(len(pieces))).backward()
         optimizer.step()
 
     return step
@@ -117,12 +117,12 @@ def peer(model: Any, recipe: Recipe, seconds: float, device: str) -> Callable[[]
     """A step through transformers' whole model, with peft's adapter in it."""
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        target_modules=list(MusicgenTrainee.targets[recipe.targets]),
-    )
-    tuned = get_peft_model(model.to(device), config).train()
+    settings: dict[str, Any] = {
+        "r": recipe.rank,
+        "lora_alpha": recipe.alpha,
+        "target_modules": list(MusicgenTrainee.targets[recipe.targets]),
+    }
+    tuned: Any = get_peft_model(model.to(device), LoraConfig(**settings)).train()
     if recipe.checkpointing:
         model.decoder.gradient_checkpointing_enable({"use_reentrant": False})
     decoder = model.config.decoder
@@ -141,7 +141,7 @@ def peer(model: Any, recipe: Recipe, seconds: float, device: str) -> Callable[[]
                 **words, decoder_input_ids=tokens[..., :-1].flatten(0, 1), use_cache=False
             ).logits
         loss = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
 
     return step

@@ -42,14 +42,14 @@ def adapt(trainee: Trainee, recipe: Recipe) -> Any:
             f"no targets {recipe.targets!r}; {trainee.card.name} has {', '.join(trainee.targets)}"
         )
     torch.manual_seed(recipe.seed)  # of the matrices at the start
-    config = LoraConfig(
-        base_model_name_or_path=trainee.card.name,
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=list(trainee.targets[recipe.targets]),
-    )
-    model = get_peft_model(trainee.network, config)
+    settings: dict[str, Any] = {
+        "r": recipe.rank,
+        "lora_alpha": recipe.alpha,
+        "lora_dropout": recipe.dropout,
+        "target_modules": list(trainee.targets[recipe.targets]),
+    }
+    network: Any = trainee.network
+    model: Any = get_peft_model(network, LoraConfig(**settings))
     model.peft_config["default"].base_model_name_or_path = trainee.card.name
     return model
 

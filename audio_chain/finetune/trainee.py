@@ -75,10 +75,13 @@ class Trainee(Protocol):
     """
 
     card: ModelCard
-    coder: Coder
     network: nn.Module
     most_seconds: float
-    targets: Mapping[str, tuple[str, ...]]
+
+    @property
+    def coder(self) -> Coder: ...
+    @property
+    def targets(self) -> Mapping[str, tuple[str, ...]]: ...
 
     def loss(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
         """Mean loss of pieces, a scalar; `kept` (pieces,) is 0 where the caption is dropped."""

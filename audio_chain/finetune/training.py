@@ -171,7 +171,7 @@ def _step(trainee: Trainee, batch: list[Piece], recipe: Recipe, step: int, optim
     for first in range(0, len(batch), size):
         part = batch[first : first + size]
         loss = trainee.loss(part, kept[first : first + size]) * (len(part) / len(batch))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += float(loss.detach())
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate_at(step)
