@@ -67,7 +67,7 @@ class Words:
 def model_of(shapes: str) -> Any:
     """A whole MusicGen of random weights; its codec is a small one, since it isn't used."""
     sizes = _SHAPES[shapes]
-    decoder = MusicgenDecoderConfig(**{"ffn_dim": 4 * sizes["hidden_size"], **sizes})
+    decoder = MusicgenDecoderConfig.from_dict({"ffn_dim": 4 * sizes["hidden_size"], **sizes})
     width, layers = (768, 12) if shapes != "tiny" else (48, 1)
     text = T5Config(
         d_model=width, d_ff=4 * width, num_layers=layers, num_heads=12, d_kv=width // 12
