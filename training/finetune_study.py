@@ -65,7 +65,7 @@ class Run:
 
 def runs(kind: str) -> Iterator[Run]:
     """The runs of a part of the study."""
-    full = Plan(style_clips=16, prompts=8, seconds=_SECONDS)
+    full = Plan(style_clips=48, prompts=24, seconds=_SECONDS)
     brief = Plan(style_clips=16, prompts=8, seconds=_SECONDS)
     if kind == "main":
         yield Run("main", _MAIN_SONGS, _RECIPE, full)

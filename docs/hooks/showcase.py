@@ -91,7 +91,6 @@ def failure(found: Results, name: str) -> str:
         "number": _number,
         "vocabulary": lambda results: _one(results, "birthday"),
         "tempo": _tempo,
-        "length": _length,
         "guidance": _guidance,
     }
     if name not in makers:
@@ -254,22 +253,6 @@ def _tempo(found: Results) -> str:
         if one["findings"]["tempo"]["score"] is not None
     ]
     return f"Of the {len(scores)} pairs with drums, {sum(scores):.0f} keep their tempo."
-
-
-def _length(found: Results) -> str:
-    """Pairs that got less music than their brief asks for."""
-    rows = [
-        [
-            f"[{one['id']}](gallery.md#{one['id']})",
-            f"{one['brief']['seconds']:g} s",
-            f"{one['track_seconds']:g} s",
-        ]
-        for one in found.read("showcase")["pairs"]
-        if one["brief"] and one["brief"]["seconds"] > one["track_seconds"]
-    ]
-    if not rows:
-        return "None of the pairs on this site asks for more than the model can play."
-    return table(["pair", "asked", "got"], rows)
 
 
 def _guidance(found: Results) -> str:

@@ -17,19 +17,24 @@ SWEEPS: Final[dict[str, tuple[float, ...]]] = {
     "guidance": (1, 2, 3, 5, 8),
     "temperature": (0.6, 0.8, 1, 1.2, 1.5),
     "top_k": (1, 10, 50, 250, 0),
+    "steps": (4, 8, 16, 32, 64),
 }
 """Values of each setting; 0 for top-k is no limit."""
+
+DIFFUSION: Final = "stable-audio-nano"
+"""The model whose `steps` are swept; the other settings are `MODEL`'s."""
 
 TOO_MUCH: Final = 20
 """A guidance far beyond the sweep, for the page of failures."""
 
-DEFAULTS: Final = {"guidance": 3, "temperature": 1, "top_k": 250}
+DEFAULTS: Final = {"guidance": 3, "temperature": 1, "top_k": 250, "steps": 16}
 SEEDS: Final = (0, 1, 2, 3, 4)
 
 
 def label(setting: str, value: float) -> str:
     """The model with one setting changed, as ``eval bench`` calls it."""
-    return MODEL if DEFAULTS[setting] == value else f"{MODEL}:{setting}={value:g}"
+    model = DIFFUSION if setting == "steps" else MODEL
+    return model if DEFAULTS[setting] == value else f"{model}:{setting}={value:g}"
 
 
 def sweep_models() -> str:
