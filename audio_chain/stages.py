@@ -211,6 +211,9 @@ class Pass:
                 f"{card.name} was trained on windows of {least_seconds:.1f} s and makes a whole "
                 "one each time: shorter tracks take as long"
             )
+        for clip, seed in zip(self.clips, request.seeds, strict=True):
+            if not clip.samples.any():
+                yield Notice(f"seed {seed} gave silence: choose another --seed")
         self.backends.done("generate")
 
     def _task(self) -> GenerationRequest:

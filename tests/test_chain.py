@@ -15,7 +15,7 @@ import pytest
 
 import audio_chain
 from audio_chain import Brief, Chain, ChainError, MemoRequest, Run, UsageError, models
-from audio_chain.audio import decode, read_tags
+from audio_chain.audio import Clip, decode, read_tags
 from audio_chain.events import (
     Cancelled,
     ChainFinished,
@@ -249,6 +249,23 @@ def test_a_non_free_model_is_announced(tmp_path: Path) -> None:
     assert isinstance(notice, Notice)
     assert "CC-BY-NC-4.0" in notice.text
     events.close()
+
+
+def test_a_silent_track_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chain: Chain
+) -> None:
+    silent, heard = (Clip(np.full((1, 16_000), level, np.float32), 32_000) for level in (0.0, 0.1))
+    monkeypatch.setattr(
+        "audio_chain.generate.musicgen.generator.MusicgenGenerator.generate",
+        lambda generator, request, *, progress: iter((heard, silent)),
+    )
+    request = MemoRequest(prompt="a harp", seconds=0.5, count=2, seed=5)
+    notices = [
+        event.text
+        for event in chain.stream(request, folder=tmp_path / "run")
+        if isinstance(event, Notice)
+    ]
+    assert notices == ["seed 6 gave silence: choose another --seed"]
 
 
 def test_wrong_choices_of_models() -> None:
