@@ -9,7 +9,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from audio_chain.errors import AudioError, AudioUsageError
+from audio_chain.errors import AudioError, AudioUsageError, ChainError
 
 StrPath = str | os.PathLike[str]
 
@@ -48,6 +48,16 @@ def open_file(path: StrPath) -> io.FileIO:
         file.close()
         raise AudioError(f"{name} is empty (0 bytes); copy or record it again")
     return file
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that a person named with ``-o``, if it isn't there; raise ``ChainError``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ChainError(
+            f"can't make the folder {shown(folder)}: {error.strerror}; choose another with -o"
+        ) from error
 
 
 def write_whole(path: Path, content: io.BytesIO) -> None:

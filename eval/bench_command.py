@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audio_chain.errors import UsageError
-from audio_chain.files import shown
+from audio_chain.files import make_folder, shown
 from audio_chain.terminal import printable
 
 _DESCRIPTION: Final = """\
@@ -79,12 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     seeds = _seeds(arguments.seeds)
     contenders = parse_contenders(arguments.models)
 
-    from eval.bench.runner import Settings, check_folder
+    from eval.bench.runner import Settings
     from eval.bench.runner import run as run_bench
     from eval.bench.tables import markdown
     from eval.progress_bar import progress_bar
 
-    check_folder(arguments.out)
+    make_folder(arguments.out)
     settings = Settings(
         questions=questions.first(arguments.limit),
         contenders=contenders,

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from audio_chain.errors import AudioError, ChainError, UsageError
-from audio_chain.files import shown, write_whole
+from audio_chain.errors import AudioError, UsageError
+from audio_chain.files import make_folder, shown, write_whole
 from audio_chain.finetune import material
 from audio_chain.finetune.coding import Coded, Slicing
 from audio_chain.finetune.material import Dropped, Song
@@ -236,11 +236,6 @@ def _summary(pieces: Sequence[Piece]) -> dict[str, Any]:
 
 
 def _write(out: Path, rows: Sequence[Row], report: dict[str, Any]) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChainError(
-            f"can't make the folder {shown(out)}: {error.strerror}; choose another with -o"
-        ) from error
+    make_folder(out)
     write_whole(out / material.EDITABLE, io.BytesIO(material.written(rows)))
     write_whole(out / REPORT, io.BytesIO(to_json(report)))

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audio_chain.errors import ChainError
-from audio_chain.files import shown, write_whole
+from audio_chain.files import write_whole
 from audio_chain.progress import Progress
 from eval.adherence.listener import load_listener
 from eval.bench.contenders import Contender, Weights, weights_of
@@ -147,16 +146,6 @@ def _judges(settings: Settings, bar: Bar) -> Judges:
     with bar(f"reading {settings.reference}") as progress:
         reference = load_reference(settings.reference, embedder, progress=progress)
     return Judges(clap, embedder, reference, load_listener())
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that can't be one before anything is generated."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChainError(
-            f"can't make the folder {shown(folder)}: {error.strerror}; choose another with -o"
-        ) from error
 
 
 def _json(value: object) -> str:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from audio_chain import __version__, models
 from audio_chain.audio import encode
 from audio_chain.clip import Clip
-from audio_chain.errors import ChainError, UsageError
-from audio_chain.files import shown, write_whole
+from audio_chain.errors import UsageError
+from audio_chain.files import make_folder, shown, write_whole
 from audio_chain.finetune.memory import Estimate
 from audio_chain.finetune.page import PAGE, TrainingPage
 from audio_chain.finetune.preparing import Preparation, Prepared, prepare
@@ -269,9 +269,4 @@ def check_out(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{shown(out)} is a file; give a folder with -o")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChainError(
-            f"can't make the folder {shown(out)}: {error.strerror}; choose another with -o"
-        ) from error
+    make_folder(out)
