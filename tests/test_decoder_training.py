@@ -20,7 +20,7 @@ from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape, State
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import delays, undelayed
 from audio_chain.generate.musicgen.sampling import Sampling
-from training import asked, decoder, musicgen, tempo_reading
+from training import asked, codes, decoder, musicgen, tempo_head, tempo_reading
 from training.factory.captions import caption
 from training.factory.dataset import CAPTIONS, Piece, plan
 from training.held_out import HeldOut
@@ -78,7 +78,7 @@ def test_surprise_is_minus_the_log_probability_of_each_code() -> None:
     codes, text = torch.randint(12, (1, 2, 9)), torch.randn(1, 3, 6)
     mask, begin = torch.ones(1, 3, dtype=torch.long), torch.zeros(1, dtype=torch.long)
     with torch.no_grad():
-        ours = decoder.surprise(model, codes, text, mask, torch.ones(1), begin, 12)
+        ours, _ = decoder.surprise(model, codes, text, mask, torch.ones(1), begin, 12)
         projected = model.enc_to_dec_proj(text)
     shape = DecoderShape.of(model.decoder.config)
     player = Decoder(shape, model.decoder.state_dict())
@@ -104,7 +104,7 @@ def test_what_is_hidden_is_not_read() -> None:
     def nats(seen: Tensor, begin: int) -> Tensor:
         with torch.no_grad():
             kept, first = torch.ones(1), torch.tensor([begin])
-            return decoder.surprise(model, seen, text, mask, kept, first, 12)[..., 5:]
+            return decoder.surprise(model, seen, text, mask, kept, first, 12)[0][..., 5:]
 
     other = codes.clone()
     other[..., :4] = (other[..., :4] + 1) % 12
@@ -128,6 +128,37 @@ def test_some_pieces_begin_later() -> None:
     assert (begin > 0).float().mean().item() == pytest.approx(musicgen.HIDDEN_SHARE, abs=0.01)
     assert begin[begin > 0].float().mean().item() == pytest.approx(125, abs=3)
     assert begin.max() < 250
+
+
+def test_tempo_classes_are_as_wide_as_two_percent() -> None:
+    bpm = torch.arange(tempo_head.SLOWEST, tempo_head.FASTEST + 1)
+    classes = tempo_head.tempo_class(bpm)
+    assert classes[0] == 0
+    assert classes[-1] == tempo_head.CLASSES - 1
+    fast = torch.linspace(100, 200, 10_000)
+    steps = tempo_head.tempo_class(fast).diff()
+    width = np.diff(fast[1:][steps == 1].log())
+    np.testing.assert_allclose(width, np.log(5.5) / 85, atol=1e-3)
+    assert 0.019 < width.mean() < 0.021
+    assert tempo_head.tempo_class(torch.tensor([20, 400])).tolist() == [0, 85]
+
+
+def test_the_head_is_asked_for_its_tempo_at_every_frame() -> None:
+    head = tempo_head.TempoHead(6)
+    with torch.no_grad():
+        head.linear.weight.zero_()
+        head.linear.bias.zero_()
+        head.linear.bias[tempo_head.tempo_class(torch.tensor([120]))] = 3.0
+        nats = head(torch.randn(2, 7, 6), torch.tensor([120, 60], dtype=torch.int16))
+    others = np.log(np.exp(3) + tempo_head.CLASSES - 1)
+    np.testing.assert_allclose(nats, [[others - 3] * 7, [others] * 7], rtol=1e-5)
+
+
+def test_pieces_that_begin_with_silence_are_left_out() -> None:
+    audio = torch.full((3, 32_000), 1000, dtype=torch.int16)
+    audio[1, :9000] = 0
+    audio[2, :4000] = 0
+    assert codes.begins(audio, 32_000).tolist() == [True, False, True]
 
 
 def test_training_delays_as_decoding_undelays() -> None:

@@ -28,7 +28,7 @@ def test_a_gpu_for_each_side(tmp_path: Path) -> None:
     assert {name: gpu for name, (_, gpu) in plan.items() if name in STAGES} == {
         "codec": 0,
         "musicgen": 0,
-        "stable-audio": 0,
+        "stable-audio": 1,
         "clap": 1,
         "rewriter": 1,
     }

@@ -4,8 +4,8 @@
 
 Each stage is a process of its own with a log in the work folder, and waits for what it needs: the
 listener for its lessons, and they, codes and latents for rendered pieces and the codec; the decoder
-for the codes, diffusion for the latents. The codec, the decoder and diffusion share the first GPU,
-the others take the last. Run again, all but the rewriter go on from their checkpoints.
+for the codes, diffusion for the latents. The codec and the decoder share the first GPU, the others
+take the last. Run again, all but the rewriter go on from their checkpoints.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.shards import HELD_OUT_SEED
 
 STAGES: Final = tuple(EXPORTS)
 HELD_OUT_SHARDS: Final = "2"
-KEPT: Final = 100
+KEPT: Final = 60
 """Shards whose audio the codec and the listener learn from; of the others only codes stay."""
 
 GOING_ON: Final = 6e-4
@@ -87,7 +87,7 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
         ),
         "stable-audio": (
             ["training.stable_audio", str(work / "stable-audio"), *diffused, *fast],
-            0,
+            last,
         ),
         "held-out-lessons": (["training.listening", *lessons["held"]], last),
         "lessons": (["training.listening", *lessons["train"]], last),

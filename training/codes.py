@@ -2,9 +2,11 @@
 
     python -m training.codes FOLDER --data SHARDS --shards N --codec MODEL --text MODEL [--keep K]
 
-A shard of codes is ``NNNNN.safetensors``: the codec's ``codes``, int16 (pieces, books, frames), and
+A shard of codes is ``NNNNN.safetensors``: the codec's ``codes``, int16 (pieces, books, frames),
 ``words``, the pieces' texts (see `training.asked`) as token ids, int16 (pieces, texts,
-`TEXT_TOKENS`). Made beside the rendering and the training, which takes up new shards as they come.
+`TEXT_TOKENS`), and ``bpm``, int16 (pieces,). Pieces that begin with silence are left out: a decoder
+that has learned to be silent for a while may stay so. Made beside the rendering and the training,
+which takes up new shards as they come.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ from training.asked import draw, texts
 from training.shards import read_shard
 
 TEXT_TOKENS: Final = 64
+BY_SECONDS: Final = 0.25
+QUIET_DB: Final = -45.0
+"""RMS of full scale below which a beginning is called silent; two pieces of a hundred are."""
 
 
 def tokenised(tokenizer: Any, records: list[dict[str, Any]]) -> Tensor:
@@ -45,6 +50,12 @@ def coded(codec: SpectralCodecModel, audio: Tensor, batch: int = 100) -> Tensor:
     return torch.cat(parts)
 
 
+def begins(audio: Tensor, rate: int) -> Tensor:
+    """Which pieces of int16 audio (pieces, samples) sound within `BY_SECONDS`, bool (pieces,)."""
+    first = audio[:, : round(BY_SECONDS * rate)].float() / 32768
+    return first.square().mean(1).sqrt() > 10 ** (QUIET_DB / 20)
+
+
 def write_codes(
     folder: Path, data: Path, number: int, codec: SpectralCodecModel, tokenizer: Any
 ) -> None:
@@ -53,10 +64,15 @@ def write_codes(
     if target.exists():
         return
     audio, records = read_shard(data, number)
+    heard = begins(torch.tensor(audio), codec.config.sampling_rate)
     asked = [{"captions": texts(record)} for record in records]
-    words = tokenised(tokenizer, asked).short()
+    parts = {
+        "codes": coded(codec, torch.tensor(audio)[heard]),
+        "words": tokenised(tokenizer, asked).short()[heard],
+        "bpm": torch.tensor([record["bpm"] for record in records]).short()[heard],
+    }
     partial = target.with_suffix(".partial")
-    save_file({"codes": coded(codec, torch.tensor(audio)), "words": words}, partial)
+    save_file(parts, partial)
     os.replace(partial, target)
 
 
@@ -68,6 +84,7 @@ class Corpus:
         self._folder, self._device, self._taken = folder, device, 0
         self.codes = torch.empty(0, dtype=torch.int16, device=device)
         self.words = torch.empty(0, dtype=torch.int16, device=device)
+        self.bpm = torch.empty(0, dtype=torch.int16, device=device)
         while self._taken < shards:
             if not self.grow():
                 time.sleep(0.5)
@@ -81,13 +98,15 @@ class Corpus:
         if fresh:
             self.codes = torch.cat([self.codes, *(shard["codes"] for shard in fresh)])
             self.words = torch.cat([self.words, *(shard["words"] for shard in fresh)])
+            self.bpm = torch.cat([self.bpm, *(shard["bpm"] for shard in fresh)])
         return bool(fresh)
 
-    def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """Codes (size, books, frames) and one text's token ids (size, words), at random."""
+    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes (size, books, frames), a text's token ids (size, words) and tempi, at random."""
         device = self.codes.device
         row = torch.randint(len(self.codes), (size,), device=device)
-        return self.codes[row], self.words[row, draw(size, self.words.shape[1], device)]
+        words = self.words[row, draw(size, self.words.shape[1], device)]
+        return self.codes[row], words, self.bpm[row]
 
 
 def main() -> None:

@@ -44,8 +44,12 @@ class ConditionedDecoder(nn.Module):
         self.decoder = MusicgenForCausalLM(config)
         self.enc_to_dec_proj = nn.Linear(text_width, config.hidden_size)
 
-    def forward(self, tokens: Tensor, text: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
-        """Logits (batch, codebooks, frames, codebook_size).
+    def forward(
+        self, tokens: Tensor, text: Tensor, mask: Tensor, kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (batch, codebooks, frames, codebook_size), and what the middle layer thinks.
+
+        The latter, (batch, frames, hidden_size), are the states that leave its first half.
 
         Parameters
         ----------
@@ -64,9 +68,11 @@ class ConditionedDecoder(nn.Module):
             encoder_hidden_states=states,
             encoder_attention_mask=mask,
             use_cache=False,
+            output_hidden_states=True,
         )
+        middle: Tensor = output.hidden_states[self.decoder.config.num_hidden_layers // 2]
         logits: Tensor = output.logits
-        return logits.view(batch, books, frames, -1)
+        return logits.view(batch, books, frames, -1), middle
 
 
 @torch.no_grad()
@@ -108,8 +114,11 @@ def surprise(
     kept: Tensor,
     begin: Tensor,
     pad: int,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy in nats of each code, (batch, codebooks, frames).
+
+    With it come the middle layer's states at each frame, (batch, frames, hidden_size). They have
+    heard the frames before.
 
     `codes` before a piece's frame in `begin`, (batch,), are not shown to the model: it reads there
     what it reads before any piece.
@@ -117,9 +126,10 @@ def surprise(
     _, books, frames = codes.shape
     unseen = torch.arange(frames, device=codes.device) < begin[:, None]
     seen = codes.long().masked_fill(unseen[:, None], pad)
-    logits = model(delayed(seen, pad)[..., :-1], text, mask, kept)
+    logits, middle = model(delayed(seen, pad)[..., :-1], text, mask, kept)
     targets = delayed(codes.long(), pad)[..., 1:]
     by_column = F.cross_entropy(
         logits.flatten(0, 2).float(), targets.flatten(), ignore_index=pad, reduction="none"
     ).view(targets.shape)
-    return torch.stack([by_column[:, book, book : book + frames] for book in range(books)], 1)
+    nats = [by_column[:, book, book : book + frames] for book in range(books)]
+    return torch.stack(nats, 1), middle[:, :frames]

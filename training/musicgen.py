@@ -7,8 +7,8 @@ self (Ho and Salimans 2022).
 
 What a piece is asked to be is decided in its first seconds: later, the past says it better than any
 text, and nothing would ever be learned from the number in a prompt. So the first `FIRST_SECONDS`
-weigh more; and now and then a piece's past is hidden up to some frame, from which on it is as if it
-began there.
+weigh more; now and then a piece's past is hidden up to some frame, from which on it is as if it
+began there; and the decoder has to name the tempo as well (see `training.tempo_head`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from transformers import AutoModel
 from audio_chain.errors import ChainError
 from audio_chain.nano.codec import SpectralCodecConfig
 from training import checkpoint
+from training.asked import OWN
 from training.codes import TEXT_TOKENS, Corpus
 from training.decoder import (
     ConditionedDecoder,
@@ -39,6 +40,7 @@ from training.decoder import (
     text_states,
 )
 from training.journal import Journal
+from training.tempo_head import WEIGHT, TempoHead
 
 LEARNING_RATE: Final = 1.2e-3
 WARM_UP: Final = 500
@@ -52,8 +54,11 @@ FIRST_WEIGHT: Final = 4.0
 HIDDEN_SHARE: Final = 0.25
 """Of the pieces, whose past is hidden up to a frame of their first half."""
 
-Objective = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Loss of each codebook from codes, token ids of texts, which texts are kept, first frames."""
+Objective = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Loss of each codebook and of the tempo, (codebooks + 1,).
+
+It takes codes, token ids of texts, tempi, which texts are kept, and first frames.
+"""
 
 
 def frame_weights(begin: Tensor, frames: int, stress: float) -> Tensor:
@@ -71,21 +76,26 @@ def beginnings(pieces: int, frames: int, device: torch.device | str) -> Tensor:
 
 @torch.no_grad()
 def validate(objective: Objective, corpus: Corpus, batch: int) -> dict[str, list[float]]:
-    """Loss by codebook with right captions, with captions swapped between clips, and without."""
-    codes, words = corpus.codes, corpus.words[:, 0]
+    """Loss by codebook, and of the tempo, with right texts, with others' texts, and without."""
+    codes, words = corpus.codes, corpus.words[:, -OWN]
     sums = {"right": 0.0, "swapped": 0.0, "none": 0.0}
-    totals = {name: torch.zeros(codes.shape[1], device=codes.device) for name in sums}
+    totals = {name: torch.zeros(codes.shape[1] + 1, device=codes.device) for name in sums}
     count = len(codes) // batch
     for start in range(0, count * batch, batch):
-        part = codes[start : start + batch]
+        part, bpm = codes[start : start + batch], corpus.bpm[start : start + batch]
         for name in totals:
             chosen = words[start : start + batch]
             if name == "swapped":
                 chosen = chosen.roll(1, 0)
             kept = torch.full((batch,), float(name != "none"), device=codes.device)
             begin = torch.zeros(batch, dtype=torch.long, device=codes.device)
-            totals[name] += objective(part, chosen, kept, begin) / count
+            totals[name] += objective(part, chosen, bpm, kept, begin) / count
     return {name: [round(float(v), 4) for v in value] for name, value in totals.items()}
+
+
+def total(parts: Tensor) -> Tensor:
+    """What is minimised: the codebooks' mean, and the tempo's share."""
+    return parts[:-1].mean() + WEIGHT * parts[-1]
 
 
 def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
@@ -110,8 +120,10 @@ def train(options: argparse.Namespace) -> None:
     model = ConditionedDecoder(config, encoder.config.hidden_size).to(device)
     if options.go_on is not None:
         load_exported(model, options.go_on)
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    head = TempoHead(config.hidden_size).to(device)
+    both = nn.ModuleList([model, head])
+    matrices = [p for p in both.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in both.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": WEIGHT_DECAY},
         {"params": vectors, "weight_decay": 0.0},
@@ -119,12 +131,18 @@ def train(options: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(groups, options.peak, betas=(0.9, 0.95), fused=device == "cuda")
     state, first = options.run / "state.safetensors", 0
     if options.resume and state.exists():
-        first, _ = checkpoint.load(state, model, optimizer)
+        first, _ = checkpoint.load(state, both, optimizer)
 
     def weighted(
-        codes: Tensor, words: Tensor, kept: Tensor, begin: Tensor, stress: float = FIRST_WEIGHT
+        codes: Tensor,
+        words: Tensor,
+        bpm: Tensor,
+        kept: Tensor,
+        begin: Tensor,
+        stress: float = FIRST_WEIGHT,
     ) -> Tensor:
-        nats = surprise(model, codes, *text_states(encoder, words), kept, begin, pad)
+        nats, states = surprise(model, codes, *text_states(encoder, words), kept, begin, pad)
+        nats = torch.cat([nats, head(states, bpm)[:, None]], 1)
         weights = frame_weights(begin, codes.shape[-1], stress)
         return (nats * weights).sum((0, 2)) / weights.sum()
 
@@ -137,12 +155,13 @@ def train(options: argparse.Namespace) -> None:
         words = torch.ones(options.batch, TEXT_TOKENS, dtype=torch.int16, device=device)
         kept = torch.zeros(options.batch, device=device)
         begin = torch.zeros(options.batch, dtype=torch.long, device=device)
+        bpm = torch.full((options.batch,), 120, dtype=torch.int16, device=device)
         for _ in range(3):  # compiles, warms up, records
             torch.compiler.cudagraph_mark_step_begin()
             optimizer.zero_grad(set_to_none=True)
             with half:
-                by_book = step_objective(silence.short().to(device), words, kept, begin)
-            by_book.mean().backward()
+                parts = step_objective(silence.short().to(device), words, bpm, kept, begin)
+            total(parts).backward()
 
     corpus = Corpus(options.codes, options.shards, device)
     held_out = Corpus(options.held_out, options.held_out_shards, device)
@@ -153,15 +172,15 @@ def train(options: argparse.Namespace) -> None:
     step = first
     while step < options.steps:
         torch.manual_seed(options.seed + step)
-        codes, words = corpus.batch(options.batch)
+        codes, words, bpm = corpus.batch(options.batch)
         kept = (torch.rand(options.batch, device=device) >= TEXT_DROPOUT).float()
         begin = beginnings(options.batch, codes.shape[-1], device)
         if options.compile:
             torch.compiler.cudagraph_mark_step_begin()
         optimizer.zero_grad(set_to_none=True)
         with half:
-            by_book = step_objective(codes, words, kept, begin)
-        by_book.mean().backward()
+            parts = step_objective(codes, words, bpm, kept, begin)
+        total(parts).backward()
         nn.utils.clip_grad_norm_(matrices + vectors, 1.0)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options.steps, options.peak)
@@ -180,10 +199,10 @@ def train(options: argparse.Namespace) -> None:
                 steps=options.steps,
                 rate=round((step + 1 - first) / (now - started), 2),
                 pieces=len(corpus.codes),
-                loss=[round(v, 4) for v in by_book.tolist()],
+                loss=[round(v, 4) for v in parts.tolist()],
             )
         if (step + 1) % options.save_every == 0 or step + 1 == options.steps:
-            checkpoint.save(state, step + 1, model, optimizer)
+            checkpoint.save(state, step + 1, both, optimizer)
             with half:
                 figures = validate(even, held_out, options.batch)
             journal.write(step=step + 1, **figures)

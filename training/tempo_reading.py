@@ -87,7 +87,7 @@ class TempoReader:
             prompts, padding=True, truncation=True, max_length=TEXT_TOKENS, return_tensors="pt"
         )
         codes = coded(self._codec, torch.tensor(item.piece.audio)[None]).expand(3, -1, -1)
-        nats = surprise(
+        nats, _ = surprise(
             self._decoder,
             codes,
             *text_states(self._encoder, words["input_ids"]),
