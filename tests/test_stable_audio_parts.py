@@ -74,6 +74,36 @@ def test_strength_is_the_time_to_begin_at(path: Path, strength: float, steps: in
     assert begun == pytest.approx(min(share, top), rel=1e-6)
 
 
+PATHS = [CIRCLE, Circle(0.1, 80.0, bend=7.0, data=0.5), LINE, Line(1000, 3.0)]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@given(way=st.floats(0.0, 1.0))
+def test_what_is_to_be_learnt_leads_to_the_clean_latents(path: Path, way: float) -> None:
+    """Read back as sampling reads the network, it is what the noise was put on."""
+    level = path.level(way)
+    clean, drawn = torch.randn(2, 3, 4, dtype=torch.float64)
+    noisy = path.keep(level) * clean + level * drawn
+    told = path.target(clean, drawn, level)
+    torch.testing.assert_close(path.clean(noisy, told, level), clean, atol=1e-7, rtol=1e-7)
+
+
+def test_velocity_by_its_definition() -> None:
+    """v of Salimans and Ho (2022) at the angle that the network is told."""
+    clean, drawn = torch.randn(2, 3, 4)
+    level = CIRCLE.level(0.6)
+    angle = math.pi / 2 * CIRCLE.time(level)
+    wanted = math.cos(angle) * drawn - math.sin(angle) * clean
+    torch.testing.assert_close(CIRCLE.target(clean, drawn, level), wanted)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_levels_on_the_way(path: Path) -> None:
+    *levels, last = path.levels(9)
+    assert last == 0
+    np.testing.assert_allclose([path.level(index / 8) for index in range(9)], levels)
+
+
 class Gaussian:
     """The ideal network where clean latents are normal with a mean and a deviation."""
 

@@ -18,7 +18,7 @@ from audio_chain.weights.cache import sha256_of
 if TYPE_CHECKING:
     from audio_chain.models import ModelCard
 
-FAMILIES: Final = ("musicgen", "musicgen-nano")
+FAMILIES: Final = ("musicgen", "musicgen-nano", "stable-audio", "stable-audio-nano")
 """Families of generators whose weights adapters can be merged into."""
 
 
@@ -41,7 +41,7 @@ def adapted(card: ModelCard, specs: Iterable[str]) -> ModelCard:
     if adapters and card.family not in FAMILIES:
         raise UsageError(
             f"{card.name} can't use --lora: adapters are for models of the families "
-            f"{' and '.join(FAMILIES)}"
+            f"{', '.join(FAMILIES)}"
         )
     for adapter in adapters:
         check_base(adapter, card)

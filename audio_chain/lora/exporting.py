@@ -26,7 +26,8 @@ def export(base: Path, adapters: Sequence[Adapter], target: Path) -> Path:
     Parameters
     ----------
     base : Path
-        A transformers folder with safetensors, in shards or not.
+        A folder of transformers, or one of diffusers with a folder for each component, with
+        safetensors, in shards or not.
     adapters : sequence of Adapter
         For that model.
     target : Path
@@ -41,22 +42,28 @@ def export(base: Path, adapters: Sequence[Adapter], target: Path) -> Path:
     from safetensors.torch import save_file
 
     from audio_chain.generate.musicgen.checkpoint import read_tensors
+    from audio_chain.generate.stable_audio.checkpoint import INDEX, TRANSFORMER
     from audio_chain.lora.merging import merged
 
-    changed = merged(read_tensors(base), adapters)
+    is_pipeline = (base / INDEX).is_file()
+    adapted = base / TRANSFORMER if is_pipeline else base
+    changed = merged(read_tensors(adapted), adapters)
     with RunFolder(target, target.name) as draft:
         try:
-            for path in sorted(base.iterdir()):
-                if path.suffix == ".safetensors":
+            components = base.glob("[!.]*/*") if is_pipeline else ()
+            for path in sorted([*base.iterdir(), *components]):
+                place = draft.path / path.relative_to(base)
+                place.parent.mkdir(exist_ok=True)
+                if path.parent == adapted and path.suffix == ".safetensors":
                     tensors: dict[str, Tensor] = {}
                     with safe_open(path, "pt") as file:
                         metadata = file.metadata()
                         for name in file.keys():  # noqa: SIM118 - not a mapping
                             tensor = file.get_tensor(name)
                             tensors[name] = changed.get(name, tensor).to(tensor.dtype).contiguous()
-                    save_file(tensors, draft.path / path.name, metadata=metadata)
+                    save_file(tensors, place, metadata=metadata)
                 elif path.is_file() and path.name not in (SUMS, "README.md"):
-                    shutil.copyfile(path, draft.path / path.name)
+                    shutil.copyfile(path, place)
             draft.write("README.md", _readme(base, adapters).encode())
         except OSError as error:
             reason = error.strerror or str(error)

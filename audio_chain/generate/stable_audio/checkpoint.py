@@ -10,8 +10,9 @@ was only ever shown whole windows fills what is shorter with silence, and so has
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,13 +29,18 @@ from audio_chain.generate.stable_audio.paths import Path as NoisePath
 from audio_chain.generate.stable_audio.paths import path_of
 from audio_chain.generate.stable_audio.samplers import sampler_of
 from audio_chain.generate.stable_audio.texts import TextReader, minilm_reader, t5_reader
+from audio_chain.lora.adapter import Adapter
+from audio_chain.lora.merging import merged
 
 INDEX: Final = "model_index.json"
 
 PIPELINE: Final = "StableAudioPipeline"
 
+TRANSFORMER: Final = "transformer"
+"""The component that adapters are for."""
+
 _CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
-    "transformer": ("StableAudioDiTModel",),
+    TRANSFORMER: ("StableAudioDiTModel",),
     "projection_model": ("StableAudioProjectionModel",),
     "vae": ("AutoencoderOobleck", "SpectralAutoencoder"),
     "text_encoder": ("T5EncoderModel", "MiniLM"),
@@ -53,7 +59,8 @@ class Parts:
     reader : TextReader
     projection : torch.nn.Module
         Of text and timing.
-    denoiser : Denoiser
+    transformer : torch.nn.Module
+        diffusers' StableAudioDiTModel.
     autoencoder : Autoencoder
     path : Path
         From noise to latents.
@@ -67,13 +74,18 @@ class Parts:
 
     reader: TextReader
     projection: Any
-    denoiser: Denoiser
+    transformer: Any
     autoencoder: Autoencoder
     path: NoisePath
     sampler: str
     steps: int
     guidance: float
     any_length: bool
+
+    @cached_property
+    def denoiser(self) -> Denoiser:
+        """The transformer made ready to sample from, which can no longer be trained then."""
+        return Denoiser(self.transformer)
 
 
 def load_folder(
@@ -83,6 +95,7 @@ def load_folder(
     dtype: torch.dtype = torch.float32,
     text: Path | None = None,
     codec: Path | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> Parts:
     """Load a checkpoint.
 
@@ -94,11 +107,15 @@ def load_folder(
         Of the transformer. All else is small, or run once, and stays float32.
     text, codec : Path, optional
         Folders of MiniLM and of the spectral codec, for a checkpoint that shares them.
+    adapters : sequence of Adapter
+        Merged into the transformer's weights.
 
     Raises
     ------
     UsageError
         The checkpoint is not one that is known here, or not complete.
+    ChainError
+        A file is damaged, or an adapter doesn't fit.
     """
     index = read_json(folder / INDEX)
     classes = _classes(index, folder)
@@ -122,8 +139,8 @@ def load_folder(
     return Parts(
         reader=reader,
         projection=load_component(StableAudioProjectionModel, folder / "projection_model", device),
-        denoiser=Denoiser(
-            load_component(StableAudioDiTModel, folder / "transformer", device, dtype)
+        transformer=load_component(
+            StableAudioDiTModel, folder / TRANSFORMER, device, dtype, adapters
         ),
         autoencoder=autoencoder,
         path=path,
@@ -159,9 +176,13 @@ def _shared(part: Path | None, folder: Path) -> Path:
 
 
 def load_component(
-    kind: Any, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32
+    kind: Any,
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    adapters: Sequence[Adapter] = (),
 ) -> Any:
-    """Make one of diffusers' models from its ``config.json`` and safetensors.
+    """Make one of diffusers' models from its ``config.json`` and safetensors, adapters merged.
 
     Raises
     ------
@@ -178,7 +199,9 @@ def load_component(
             model = kind(**config)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{shown(folder / 'config.json')} makes no model: {error}") from None
-    tensors = {name: tensor.to(device, dtype) for name, tensor in _tensors(folder).items()}
+    kept = _tensors(folder)
+    kept |= merged(kept, adapters)
+    tensors = {name: tensor.to(device, dtype) for name, tensor in kept.items()}
     try:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:

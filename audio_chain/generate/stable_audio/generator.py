@@ -169,15 +169,29 @@ def load_stable_audio(
 ) -> StableAudioGenerator:
     """Load a checkpoint in diffusers' format, with the parts that it shares with others."""
     where = torch.device(devices.pick(device))
+    dtype = torch.float16 if where.type == "cuda" else torch.float32
+    parts = load_parts(card, where, dtype, offline=offline, progress=progress)
+    return StableAudioGenerator(card.name, card.family, parts)
+
+
+def load_parts(
+    card: ModelCard,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Parts:
+    """Load the parts of a model, its adapters merged; `dtype` is that of the transformer."""
     folder = models.folders(card, offline=offline, progress=progress)[card.name]
     shared = {}
     if card.family == "stable-audio-nano":
         shared = models.folders(models.CATALOGUE["musicgen-nano"], offline=offline)
-    parts = load_folder(
+    return load_folder(
         folder,
-        device=where,
-        dtype=torch.float16 if where.type == "cuda" else torch.float32,
+        device=device,
+        dtype=dtype,
         text=shared.get("minilm"),
         codec=shared.get("spectral-codec-nano"),
+        adapters=card.lora,
     )
-    return StableAudioGenerator(card.name, card.family, parts)

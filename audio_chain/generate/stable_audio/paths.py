@@ -33,6 +33,10 @@ class Path(Protocol):
         """
         ...
 
+    def level(self, way: float) -> float:
+        """Level of a whole schedule, from its first at 0 to its last above 0 at 1."""
+        ...
+
     def keep(self, level: float) -> float:
         """How much of the clean latents there is at a level."""
         ...
@@ -51,6 +55,10 @@ class Path(Protocol):
 
     def clean(self, latents: Tensor, output: Tensor, level: float) -> Tensor:
         """The clean latents that the network's output at a level stands for."""
+        ...
+
+    def target(self, clean: Tensor, noise: Tensor, level: float) -> Tensor:
+        """What the network is to put out for clean latents with noise of deviation 1."""
         ...
 
 
@@ -78,13 +86,16 @@ class Circle:
         most = self.most if strength >= 1 else min(self.most, math.tan(math.pi / 2 * strength))
         if most <= self.least or steps == 1:
             return most, 0.0
-        ways = [index / (steps - 1) for index in range(steps)]
+        return *(self._between(most, index / (steps - 1)) for index in range(steps)), 0.0
+
+    def level(self, way: float) -> float:
+        return self._between(self.most, way)
+
+    def _between(self, most: float, way: float) -> float:
         if self.bend:
-            ends = [level ** (1 / self.bend) for level in (most, self.least)]
-            between = [(ends[0] + way * (ends[1] - ends[0])) ** self.bend for way in ways]
-        else:
-            between = [most * (self.least / most) ** way for way in ways]
-        return *between, 0.0
+            first, last = (level ** (1 / self.bend) for level in (most, self.least))
+            return float((first + way * (last - first)) ** self.bend)
+        return float(most * (self.least / most) ** way)
 
     def keep(self, level: float) -> float:
         return 1.0
@@ -101,6 +112,9 @@ class Circle:
     def clean(self, latents: Tensor, output: Tensor, level: float) -> Tensor:
         scale = self.scale(level)
         return (self.data * scale) ** 2 * latents - level * self.data * scale * output
+
+    def target(self, clean: Tensor, noise: Tensor, level: float) -> Tensor:
+        return self.scale(level) * (self.data * noise - level / self.data * clean)
 
 
 @dataclass(frozen=True)
@@ -122,11 +136,19 @@ class Line:
         """Levels as diffusers' FlowMatchEulerDiscreteScheduler has them, from `strength` on."""
         strength = min(strength, 1.0)
         begin = strength / (self.shift - (self.shift - 1) * strength)
-        end = self._shifted(1 / self.ticks)
-        if begin <= end or steps == 1:
+        if begin <= self._end or steps == 1:
             return strength, 0.0
-        ways = [begin + (end - begin) * index / (steps - 1) for index in range(steps)]
-        return *(self._shifted(way) for way in ways), 0.0
+        return *(self._between(begin, index / (steps - 1)) for index in range(steps)), 0.0
+
+    def level(self, way: float) -> float:
+        return self._between(1.0, way)
+
+    @property
+    def _end(self) -> float:
+        return self._shifted(1 / self.ticks)
+
+    def _between(self, begin: float, way: float) -> float:
+        return self._shifted(begin + (self._end - begin) * way)
 
     def _shifted(self, time: float) -> float:
         return self.shift * time / (1 + (self.shift - 1) * time)
@@ -145,6 +167,9 @@ class Line:
 
     def clean(self, latents: Tensor, output: Tensor, level: float) -> Tensor:
         return latents - level * output
+
+    def target(self, clean: Tensor, noise: Tensor, level: float) -> Tensor:
+        return noise - clean
 
 
 _NEEDED: Final[Mapping[str, Mapping[str, object]]] = {
