@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from audio_chain.errors import ChainError
+from training import shards
 from training.__main__ import STAGES, WEIGHTS, commands, run
 
 
@@ -66,6 +68,8 @@ def test_audio_is_emptied_once_both_who_read_it_have(tmp_path: Path) -> None:
     assert "--states" in alone["latents"][0]  # there is no GPU to run the sentence encoder on
     both = commands(options(tmp_path, "musicgen", "stable-audio"), gpus=1)
     assert "--keep" not in both["codes"][0]
+    assert "--ahead" in both["train"][0]
+    assert "--ahead" not in commands(options(tmp_path, "codec"), gpus=1)["train"][0]
     assert both["latents"][0][-2:] == ["--after", str(tmp_path / "codes/train")]
 
 
@@ -93,3 +97,21 @@ def test_a_failure_stops_the_others_and_is_shown(tmp_path: Path) -> None:
         run({"slow": (waiting, 0), "bad": (["no_such_module"], 0)}, tmp_path)
     assert "no_such_module" in str(error.value)
     assert (tmp_path / "slow.log").read_text() == ""  # stopped before it could say its time
+
+
+def test_rendering_waits_until_audio_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "POLL", 0.02)
+    paths = [tmp_path / f"{number:05d}.npy" for number in range(5)]
+    for path in paths:
+        path.write_bytes(b"rendered")  # already
+    seen: list[Path] = []
+    reader = Thread(target=lambda: seen.extend(shards.write_shards(tmp_path, 5, 0, ahead=2)))
+    reader.start()
+    reader.join(timeout=0.5)
+    assert reader.is_alive()
+    for path in paths:
+        path.write_bytes(b"")
+    reader.join()
+    assert sorted(seen) == paths

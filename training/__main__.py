@@ -30,6 +30,12 @@ HELD_OUT_SHARDS: Final = "2"
 KEPT: Final = 60
 """Shards whose audio the codec and the listener learn from; of the others only codes stay."""
 
+AHEAD: Final = KEPT + 240
+"""Shards whose audio may be on disk at a time; one is 128 MB, and rendering may be the fastest."""
+
+BUSY: Final = 6
+"""Cores that rendering leaves to the other stages, where there are many."""
+
 GOING_ON: Final = 6e-4
 """Highest learning rate of a decoder that has learned already: half of a new one's."""
 
@@ -44,6 +50,9 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     shards, kept = str(options.shards), str(min(options.shards, KEPT))
     words = ["--text", str(options.text)]
     last = max(0, gpus - 1)
+    rendering = ["--shards", shards, "--processes", str(max(2, (os.cpu_count() or 1) - BUSY))]
+    if {"musicgen", "stable-audio"} & set(options.only):  # which empty what they have read
+        rendering += ["--ahead", str(AHEAD)]
     held_out = ["--shards", HELD_OUT_SHARDS, "--seed", str(HELD_OUT_SEED), "--processes", "1"]
     given = ["--codec", str(codec), *words]
     coding = {
@@ -73,7 +82,7 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
     plan: dict[str, tuple[list[str], int]] = {
         "held-out": (["training.shards", str(held), *held_out], 0),
-        "train": (["training.shards", str(train), "--shards", shards], 0),
+        "train": (["training.shards", str(train), *rendering], 0),
         "codec": (["training.codec", str(work / "codec"), *data, *fast], 0),
         "held-out-codes": (["training.codes", *coding["held"]], last),
         "codes": (["training.codes", *coding["train"], *([] if both else emptying)], last),
@@ -118,8 +127,7 @@ def run(plan: dict[str, tuple[list[str], int]], work: Path) -> None:
     try:
         for name, (arguments, gpu) in plan.items():
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu), "PYTHONUNBUFFERED": "1"}
-            if arguments[0] == "training.shards":
-                environment["OMP_NUM_THREADS"] = "1"
+            environment["OMP_NUM_THREADS"] = "1" if arguments[0] == "training.shards" else str(BUSY)
             with (work / f"{name}.log").open("ab") as log:
                 running[name] = subprocess.Popen(
                     [sys.executable, "-m", *arguments], env=environment, stdout=log, stderr=log

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 SIZE: Final = 200
 TRAIN_SEED: Final = 0
 HELD_OUT_SEED: Final = 900_000
+POLL: Final = 1.0
+"""Seconds between looks at what has been emptied."""
 
 
 def write_shard(folder: Path, number: int, seed: int, seconds: float) -> Path:
@@ -46,15 +48,36 @@ def write_shard(folder: Path, number: int, seed: int, seconds: float) -> Path:
 
 
 def write_shards(
-    folder: Path, count: int, seed: int, seconds: float = 10.0, processes: int | None = None
+    folder: Path,
+    count: int,
+    seed: int,
+    seconds: float = 10.0,
+    processes: int | None = None,
+    ahead: int | None = None,
 ) -> Iterator[Path]:
-    """Render the shards 0 ... `count` - 1 in parallel, yielding each as it is done."""
+    """Render the shards 0 ... `count` - 1 in parallel, yielding each as it is done.
+
+    With `ahead`, no more than about so many take up disk: it waits until others are emptied.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    most = count if ahead is None else ahead
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=context) as pool:
-        jobs = [pool.submit(write_shard, folder, n, seed, seconds) for n in range(count)]
-        for job in as_completed(jobs):
-            yield job.result()
+        jobs = {pool.submit(write_shard, folder, n, seed, seconds) for n in range(min(count, most))}
+        begun = len(jobs)
+        while jobs or begun < count:
+            if not jobs:
+                time.sleep(POLL)
+            done, jobs = wait(jobs, timeout=POLL, return_when=FIRST_COMPLETED)
+            for job in done:
+                yield job.result()
+            full = sum(path.stat().st_size > 0 for path in folder.glob("?????.npy")) + len(jobs)
+            free = max(0, min(most - full, count - begun))
+            jobs |= {
+                pool.submit(write_shard, folder, n, seed, seconds)
+                for n in range(begun, begun + free)
+            }
+            begun += free
 
 
 def read_shard(folder: Path, number: int) -> tuple[NDArray[np.int16], list[dict[str, Any]]]:
@@ -76,10 +99,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=TRAIN_SEED)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--processes", type=int)
+    parser.add_argument("--ahead", type=int, help="wait while so many are not emptied yet")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     shards = write_shards(
-        options.folder, options.shards, options.seed, options.seconds, options.processes
+        options.folder,
+        options.shards,
+        options.seed,
+        options.seconds,
+        options.processes,
+        options.ahead,
     )
     for done, _ in enumerate(shards, 1):
         if done % 20 == 0 or done == options.shards:
