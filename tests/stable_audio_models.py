@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ WORDS = ["[PAD]", "[UNK]", "sad", "piano", "fast", "drums", "a", "waltz", "of", 
 
 
 def tiny(
-    seed: int = 0, *, stereo: bool = True, fine: bool = False, **scheduler: Any
+    seed: int = 0,
+    *,
+    stereo: bool = True,
+    fine: bool = False,
+    window: int = WINDOW,
+    **scheduler: Any,
 ) -> StableAudioPipeline:
     """A pipeline with half a second's window, at 1000 samples a second or (`fine`) at 8000."""
     torch.manual_seed(seed)
@@ -55,7 +61,7 @@ def tiny(
         projection_model=StableAudioProjectionModel(24, 16, 0, 1),
         tokenizer=tokenizer,
         transformer=StableAudioDiTModel(
-            sample_size=WINDOW,
+            sample_size=window,
             in_channels=CHANNELS,
             out_channels=CHANNELS,
             num_layers=2,
@@ -76,6 +82,14 @@ def tiny(
 def saved(pipeline: StableAudioPipeline, folder: Path) -> Path:
     """Write a pipeline as diffusers does."""
     pipeline.save_pretrained(folder)
+    return folder
+
+
+def of_any_length(folder: Path) -> Path:
+    """Let a saved pipeline say that it plays pieces of any length."""
+    index = json.loads((folder / "model_index.json").read_text())
+    settings = {"any_length": True, "steps": 3, "guidance": 2.0, "sampler": "euler"}
+    (folder / "model_index.json").write_text(json.dumps(index | settings))
     return folder
 
 

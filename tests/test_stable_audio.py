@@ -12,7 +12,7 @@ import pytest
 import torch
 from diffusers import StableAudioPipeline
 from diffusers.schedulers import scheduling_cosine_dpmsolver_multistep as cosine
-from stable_audio_models import CHANNELS, RATE, WINDOW, player, saved, tiny
+from stable_audio_models import CHANNELS, RATE, WINDOW, of_any_length, player, saved, tiny
 
 from audio_chain.audio import Clip
 from audio_chain.errors import ChainError, UsageError
@@ -228,11 +228,7 @@ def test_pieces_of_any_length(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a checkpoint says so, a short piece is sampled at its own length, and costs less."""
-    mine = shutil.copytree(folder, tmp_path / "mine")
-    index = json.loads((mine / "model_index.json").read_text())
-    index |= {"any_length": True, "steps": 3, "guidance": 2.0, "sampler": "euler"}
-    (mine / "model_index.json").write_text(json.dumps(index))
-    generator = player(mine)
+    generator = player(of_any_length(shutil.copytree(folder, tmp_path / "mine")))
     assert generator.least_seconds == 0.0
     frames: list[int] = []
     denoiser = generator._parts.denoiser

@@ -14,6 +14,7 @@ from torch import Tensor
 from audio_chain import devices, models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
+from audio_chain.finetune.precision import kept_in, mixed
 from audio_chain.finetune.trainee import Piece
 from audio_chain.generate.musicgen.checkpoint import (
     DIGIT_BY_DIGIT,
@@ -196,13 +197,7 @@ class MusicgenTrainee:
         ).to(self.network.device)
 
     def _half(self) -> torch.autocast:
-        """Mixed precision where the decoder's weights are kept in 16 bits."""
-        dtype = self.network.decoder.dtype
-        return torch.autocast(
-            self.network.device.type,
-            dtype=dtype if dtype in (torch.bfloat16, torch.float16) else torch.bfloat16,
-            enabled=dtype != torch.float32,
-        )
+        return mixed(self.network.decoder.lm_heads[0].weight)
 
     def _texts(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """States (captions, words, width), zero where a caption has ended, and the mask."""
@@ -255,8 +250,7 @@ def load_trainee(
         coder_name = f"{codec.name}-{weights_digest(codec)[:16]}"
         limits = json.loads((folder / "generation_config.json").read_text())
         reading = {"words": NANO_TEXT, "digit_by_digit": limits.get(DIGIT_BY_DIGIT, False)}
-    if where.type == "cuda":
-        model.decoder.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+    model.decoder.to(kept_in(where))
     return MusicgenTrainee(card, model.to(where), tokenizer, coder_name, **reading)
 
 

@@ -106,9 +106,17 @@ def _musicgen(card: ModelCard, device: str, offline: bool, progress: Progress) -
     return load(card, device=device, offline=offline, progress=progress)
 
 
+def _stable_audio(card: ModelCard, device: str, offline: bool, progress: Progress) -> Trainee:
+    from audio_chain.finetune.stable_audio import load_trainee as load
+
+    return load(card, device=device, offline=offline, progress=progress)
+
+
 _FAMILIES: Final[Mapping[str, Callable[[ModelCard, str, bool, Progress], Any]]] = {
     "musicgen": _musicgen,
     "musicgen-nano": _musicgen,
+    "stable-audio": _stable_audio,
+    "stable-audio-nano": _stable_audio,
 }
 
 

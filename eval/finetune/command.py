@@ -25,6 +25,7 @@ examples:
   audio-chain finetune my-songs -o my-style --prepare-only
   audio-chain finetune my-songs -o my-style --phrase "in my style"
   audio-chain generate "a slow piece, in my style" --lora my-style
+  audio-chain finetune my-songs -o my-sounds --model stable-audio-nano
 """
 
 
@@ -42,7 +43,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "-o", "--out", type=Path, required=True, metavar="DIR", help="new, or to go on with"
     )
     parser.add_argument(
-        "--model", default="musicgen-nano", help="a MusicGen: a name, a folder or a hub id"
+        "--model",
+        default="musicgen-nano",
+        help="a MusicGen or a Stable Audio: a name, a folder or a hub id (%(default)s)",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--offline", action="store_true", help="never use the network")
@@ -144,8 +147,8 @@ def _order(arguments: argparse.Namespace) -> Any:
     from eval.finetune.measuring import Plan
     from eval.finetune.running import Order
 
-    if not 3 <= arguments.seconds <= 30:
-        raise UsageError(f"--seconds must be from 3 to 30, not {arguments.seconds:g}")
+    if not 3 <= arguments.seconds <= 60:
+        raise UsageError(f"--seconds must be from 3 to 60, not {arguments.seconds:g}")
     if not (4 <= arguments.style_clips <= 1000 and 2 <= arguments.prompts <= 100):
         raise UsageError("--style-clips must be from 4 to 1000, and --prompts from 2 to 100")
     names = [
