@@ -242,6 +242,8 @@ def test_nano_knows_its_own_music() -> None:
     clip = student.play("A happy pop song with piano and drums.", 2.0, 1)
     assert clip.seconds == pytest.approx(2.0)
     codes = student.coder.encode(clip)
+    assert codes.shape == (128, 25)
+    assert codes.is_contiguous()  # or it couldn't be kept
     own = Piece("own.wav", 0.0, 2.0, "A happy pop song with piano and drums.", codes)
     strange = replace(own, codes=torch.randn(codes.shape).half())
     assert losses(student, [own]) < 0.8 * losses(student, [strange])

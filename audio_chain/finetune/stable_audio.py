@@ -82,7 +82,8 @@ class LatentCoder:
         frames = self._window or max(1, clip.frames // hop)
         samples = torch.from_numpy(clip.samples.copy())[None, :, : frames * hop]
         filled = F.pad(samples, (0, frames * hop - samples.shape[-1]))
-        return self._autoencoder.encode(filled.to(self._device))[0].clone().half().cpu()
+        latents = self._autoencoder.encode(filled.to(self._device))[0]
+        return latents.half().cpu().clone(memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True, eq=False)
