@@ -120,6 +120,45 @@ def test_a_dropped_caption_says_nothing(base: Path) -> None:
     assert losses(student, [one], 0.0) != pytest.approx(losses(student, [longer], 0.0), rel=1e-6)
 
 
+def test_drift_is_from_the_network_without_its_adapter(
+    base: Path, prepared: Prepared, tmp_path: Path
+) -> None:
+    train(trainee(base), prepared, replace(RECIPE, steps=4), tmp_path)
+    plain, tuned, pieces = trainee(base), trainee(base), [piece(0, 12), piece(1, 30)]
+    kept = torch.tensor([1.0, 0.0])
+    adapt(tuned, RECIPE)
+    assert float(tuned.drift(pieces, kept)) == 0  # nothing learnt yet
+    tuned = trainee(base)
+    with_adapter(tuned.network, tmp_path)
+    looks = list(plain._fixed(pieces))
+    with torch.no_grad():
+        before, _ = plain._answers(looks, kept)
+        after, _ = tuned._answers(looks, kept)
+    squares = torch.cat(
+        [
+            (new - old)[:, : look.clean.shape[1]].square().flatten()
+            for new, old, look in zip(after, before, looks, strict=True)
+        ]
+    )
+    assert squares.mean() > 1e-3
+    torch.testing.assert_close(tuned.drift(pieces, kept), squares.mean())
+
+
+def test_what_it_composes_is_what_the_engine_plays(base: Path, windowed: Path) -> None:
+    prompts = ("sad piano", "fast drums")
+    for where, frames in ((base, 38), (windowed, WINDOW)):
+        student = trainee(where)
+        composed = student.compose(prompts, 0.3, 2)
+        assert [codes.shape for codes in composed] == [(CHANNELS, frames)] * 2
+        generator = load_generator(models.resolve(str(where), "generate"), device="cpu")
+        seeds = (2_000_006, 2_000_007)
+        for codes, clip in zip(
+            composed, generator.generate(GenerationRequest(prompts, 0.3, seeds)), strict=True
+        ):
+            sound = student._parts.autoencoder.decode(codes[None].float())[0]
+            np.testing.assert_allclose(sound[:, :300], clip.samples, atol=2e-2)
+
+
 def test_it_learns_and_peft_loads_it(base: Path, prepared: Prepared, tmp_path: Path) -> None:
     student = trainee(base)
     trained = train(student, prepared, RECIPE, tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,21 @@ def adapt(trainee: Trainee, recipe: Recipe) -> Any:
     model: Any = get_peft_model(network, LoraConfig(**settings))
     model.peft_config["default"].base_model_name_or_path = trainee.card.name
     return model
+
+
+@contextmanager
+def unadapted(network: Any) -> Iterator[None]:
+    """Let a network answer as it did before its adapter was put in."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [module for module in network.modules() if isinstance(module, BaseTunerLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
 
 
 def learnt(model: Any) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from audio_chain import devices, models
 from audio_chain.clip import Clip
+from audio_chain.finetune.adapting import unadapted
 from audio_chain.finetune.precision import kept_in, mixed
 from audio_chain.finetune.trainee import Piece
 from audio_chain.generate.stable_audio.conditions import Conditions, read_conditions
@@ -82,8 +83,7 @@ class LatentCoder:
         frames = self._window or max(1, clip.frames // hop)
         samples = torch.from_numpy(clip.samples.copy())[None, :, : frames * hop]
         filled = F.pad(samples, (0, frames * hop - samples.shape[-1]))
-        latents = self._autoencoder.encode(filled.to(self._device))[0]
-        return latents.half().cpu().clone(memory_format=torch.contiguous_format)
+        return _kept(self._autoencoder.encode(filled.to(self._device))[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +140,19 @@ class StableAudioTrainee:
         While the network learns, levels and noise are drawn. Else they are a piece's own, so that
         losses can be compared.
         """
-        looks = list(self._drawn(pieces) if self.network.training else self._fixed(pieces))
+        looks = self._looks(pieces)
         told, heard = self._answers(looks, kept)
         path = self._parts.path
         wanted = [path.target(look.clean, look.noise, look.level) for look in looks]
         return (told - _padded(wanted).to(told)).square().mean(1)[heard].mean()
+
+    def drift(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
+        """Mean square of how far what the adapted network tells is from what the base tells."""
+        looks = self._looks(pieces)
+        with torch.no_grad(), unadapted(self.network):
+            before, _ = self._answers(looks, kept)
+        after, heard = self._answers(looks, kept)
+        return (after - before).square().mean(1)[heard].mean()
 
     def use_checkpointing(self) -> None:
         """Keep fewer activations and compute them again on the way back."""
@@ -158,6 +166,16 @@ class StableAudioTrainee:
         state = item * batch * (frames + 1) * width
         kept = state * config.num_layers * (_BETWEEN if checkpointing else _KEPT)
         return int(kept + state * (_BACK + checkpointing * _KEPT))
+
+    @torch.no_grad()
+    def compose(self, prompts: Sequence[str], seconds: float, seed: int) -> list[Tensor]:
+        """Latents of pieces that the network plays as it is, before an adapter is put into it."""
+        seeds = range(seed * 1_000_003, seed * 1_000_003 + len(prompts))
+        found = [
+            self._sampled(prompt, seconds, chance)
+            for prompt, chance in zip(prompts, seeds, strict=True)
+        ]
+        return [_kept(latents) for latents in found]
 
     @torch.no_grad()
     def play(self, prompt: str, seconds: float, seed: int) -> Clip:
@@ -194,6 +212,9 @@ class StableAudioTrainee:
             guidance=parts.guidance,
             device=device,
         )[0]
+
+    def _looks(self, pieces: Sequence[Piece]) -> list[_Look]:
+        return list(self._drawn(pieces) if self.network.training else self._fixed(pieces))
 
     def _drawn(self, pieces: Sequence[Piece]) -> Iterator[_Look]:
         """Each piece at a level of its own: one in each of as many equal parts of the schedule."""
@@ -260,6 +281,11 @@ class StableAudioTrainee:
                 return_dict=False,
             )[0]
         return cast(Tensor, told.float())
+
+
+def _kept(latents: Tensor) -> Tensor:
+    """Latents as a coder gives them."""
+    return latents.half().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _padded(rows: Sequence[Tensor]) -> Tensor:
