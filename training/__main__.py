@@ -33,7 +33,7 @@ KEPT: Final = 60
 AHEAD: Final = KEPT + 240
 """Shards whose audio may be on disk at a time; one is 128 MB, and rendering may be the fastest."""
 
-BUSY: Final = 6
+BUSY: Final = 8
 """Cores that rendering leaves to the other stages, where there are many."""
 
 GOING_ON: Final = 6e-4
@@ -95,7 +95,8 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
             last,
         ),
         "stable-audio": (
-            ["training.stable_audio", str(work / "stable-audio"), *diffused, *fast],
+            # compiled, it ended in a segmentation fault (torch 2.11 on an H200)
+            ["training.stable_audio", str(work / "stable-audio"), *diffused, "--resume"],
             last,
         ),
         "held-out-lessons": (["training.listening", *lessons["held"]], last),
@@ -127,7 +128,8 @@ def run(plan: dict[str, tuple[list[str], int]], work: Path) -> None:
     try:
         for name, (arguments, gpu) in plan.items():
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu), "PYTHONUNBUFFERED": "1"}
-            environment["OMP_NUM_THREADS"] = "1" if arguments[0] == "training.shards" else str(BUSY)
+            rendering = arguments[0] == "training.shards"
+            environment["OMP_NUM_THREADS"] = "1" if rendering else str(BUSY // 2)
             with (work / f"{name}.log").open("ab") as log:
                 running[name] = subprocess.Popen(
                     [sys.executable, "-m", *arguments], env=environment, stdout=log, stderr=log
