@@ -1,12 +1,13 @@
-"""Fine-tune MusicGen-nano on a style it has never heard, and measure what it gains and forgets.
+"""Fine-tune a nano model on a style it has never heard, and measure what it gains and forgets.
 
     python -m training.finetune_study WORK [--only main] [--only ranks] [--only minutes]
+    python -m training.finetune_study WORK --model stable-audio-nano --only main
 
 The music is composed by `training.style`: some for learning, other pieces for validation and as
 the reference of FAD. ``main`` is the run on record; ``ranks`` and ``minutes`` vary the rank and
 the amount of music, everything else as there. Each is `audio-chain finetune` with the settings
 that the results name. Stopped at any time, the same command goes on. Writes
-``docs/results/finetune.json``.
+``docs/results/finetune.json``, or ``finetune-stable-audio.json``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from eval.progress_bar import progress_bar
 from training.results import RESULTS, write_results
 from training.style import open_band, write_style
 
-BASE: Final = "musicgen-nano"
 MINUTES: Final = (1, 5, 20)
 RANKS: Final = (2, 8, 32)
 
@@ -39,8 +39,43 @@ _MAIN_SONGS: Final = 15  # ten minutes
 _HELD_OUT: Final = (64, 10.0)  # pieces, seconds
 _LEARN_SEED, _HELD_OUT_SEED = 1, 2
 _SECONDS: Final = 5.0  # of a piece, and of every clip that is measured
-_RECIPE: Final = Recipe(steps=200, batch=4, learning_rate=2e-3, patience=1)
-_SHORT: Final = replace(_RECIPE, steps=100, sample_every=0)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model of the study.
+
+    Attributes
+    ----------
+    model : str
+    recipe : Recipe
+        Of its main run; the others take half of the steps.
+    results : str
+        Name of the file that is written.
+    """
+
+    model: str
+    recipe: Recipe
+    results: str
+
+    @property
+    def short(self) -> Recipe:
+        """The recipe of runs that are compared with each other."""
+        return replace(self.recipe, steps=self.recipe.steps // 2, sample_every=0)
+
+
+SUBJECTS: Final = {
+    "musicgen-nano": Subject(
+        "musicgen-nano",
+        Recipe(steps=200, batch=4, learning_rate=2e-3, patience=1),
+        "finetune.json",
+    ),
+    "stable-audio-nano": Subject(
+        "stable-audio-nano",
+        Recipe(steps=200, learning_rate=2e-3),
+        "finetune-stable-audio.json",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -63,23 +98,23 @@ class Run:
     plan: Plan
 
 
-def runs(kind: str) -> Iterator[Run]:
+def runs(kind: str, subject: Subject) -> Iterator[Run]:
     """The runs of a part of the study."""
     full = Plan(style_clips=48, prompts=24, seconds=_SECONDS)
     brief = Plan(style_clips=16, prompts=8, seconds=_SECONDS)
     if kind == "main":
-        yield Run("main", _MAIN_SONGS, _RECIPE, full)
+        yield Run("main", _MAIN_SONGS, subject.recipe, full)
     elif kind == "ranks":
         for rank in RANKS:
-            recipe = replace(_SHORT, rank=rank, alpha=2.0 * rank)
+            recipe = replace(subject.short, rank=rank, alpha=2.0 * rank)
             yield Run(f"rank-{rank}", _MAIN_SONGS, recipe, brief)
     else:
         for minutes in MINUTES:
             songs = max(1, round(60 * minutes / _SONG_S))
-            yield Run(f"minutes-{minutes}", songs, _SHORT, brief)
+            yield Run(f"minutes-{minutes}", songs, subject.short, brief)
 
 
-def carry_out(run: Run, work: Path, device: str) -> dict[str, Any]:
+def carry_out(run: Run, model: str, work: Path, device: str) -> dict[str, Any]:
     """Make the music, fine-tune, measure; return what was noted."""
     music = work / f"music-{run.songs}"
     if not (music / "captions.jsonl").is_file():
@@ -89,8 +124,8 @@ def carry_out(run: Run, work: Path, device: str) -> dict[str, Any]:
             write_style(work / "held-out", *_HELD_OUT, _HELD_OUT_SEED, band)
     order = Order(
         folder=music,
-        out=work / run.name,
-        model=BASE,
+        out=work / model / run.name,
+        model=model,
         preparation=Preparation(slicing=Slicing(most=_SECONDS)),
         recipe=run.recipe,
         plan=run.plan,
@@ -103,13 +138,13 @@ def carry_out(run: Run, work: Path, device: str) -> dict[str, Any]:
     notes = tuning.train(prepared)
     spent = time.process_time() - started
     if spent > 1:  # it was trained just now
-        (work / f"{run.name}.cpu").write_text(f"{spent:.0f}")
+        (work / f"{model}-{run.name}.cpu").write_text(f"{spent:.0f}")
     return tuning.measure(prepared, notes)
 
 
-def record(run: Run, notes: Mapping[str, Any], work: Path) -> dict[str, Any]:
+def record(run: Run, model: str, notes: Mapping[str, Any], work: Path) -> dict[str, Any]:
     """What is kept of a run in the results."""
-    cpu = work / f"{run.name}.cpu"
+    cpu = work / f"{model}-{run.name}.cpu"
     names = ("recipe", "data", "parameters", "steps", "seconds", "first", "best", "history")
     return {
         "minutes": round(notes["data"]["train"]["seconds"] / 60, 1),
@@ -125,20 +160,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("work", type=Path, help="folder of the music and the adapters")
     parser.add_argument("--only", action="append", choices=("main", "ranks", "minutes"))
+    parser.add_argument("--model", choices=SUBJECTS, default="musicgen-nano")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--output", type=Path, default=RESULTS / "finetune.json")
+    parser.add_argument("--output", type=Path, help="in docs/results if not given")
     options = parser.parse_args(argv)
+    subject = SUBJECTS[options.model]
+    output = options.output or RESULTS / subject.results
     try:
         options.work.mkdir(parents=True, exist_ok=True)
-        results = json.loads(options.output.read_text()) if options.output.is_file() else {}
-        results["command"] = "python -m training.finetune_study WORK"
-        results["base"] = BASE
+        results = json.loads(output.read_text()) if output.is_file() else {}
+        results["command"] = f"python -m training.finetune_study WORK --model {subject.model}"
+        results["base"] = subject.model
         results.setdefault("runs", {})
         for kind in options.only or ("main", "ranks", "minutes"):
-            for run in runs(kind):
-                notes = carry_out(run, options.work, options.device)
-                results["runs"][run.name] = record(run, notes, options.work)
-                write_results(options.output, results)
+            for run in runs(kind, subject):
+                notes = carry_out(run, subject.model, options.work, options.device)
+                results["runs"][run.name] = record(run, subject.model, notes, options.work)
+                write_results(output, results)
                 print(run.name, *figures(notes["measured"]["rows"]), sep="\n", flush=True)
     except ChainError as error:
         print(f"error: {error}", file=sys.stderr)
