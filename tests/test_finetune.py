@@ -26,6 +26,7 @@ from audio_chain.finetune.page import TrainingPage
 from audio_chain.finetune.preparing import Prepared
 from audio_chain.finetune.recipe import Recipe
 from audio_chain.finetune.state import STATE, History, Point
+from audio_chain.finetune.team import Team
 from audio_chain.finetune.trainee import Piece, load_trainee
 from audio_chain.finetune.training import train, validate
 from audio_chain.lora import read_adapter
@@ -169,7 +170,8 @@ def test_parts_of_a_batch_add_up(base: Path, prepared: Prepared) -> None:
             student.use_checkpointing()
         weights = list(training.learnt(model).values())
         optimizer = torch.optim.SGD(weights, 1.0)
-        training._step(student, batch, recipe, 0, optimizer)
+        lesson = training.Lesson(student.loss, 1.0, Drawing(batch, 4, 0), 0.0)
+        training._step(student, [lesson], recipe, 0, optimizer, Team())
         found.append(
             torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None])
         )

@@ -48,7 +48,7 @@ class Estimate:
         return f"{parts}a step {_gb(self.activations)}{free}"
 
 
-def estimate(trainee: Trainee, recipe: Recipe, frames: int) -> Estimate:
+def estimate(trainee: Trainee, recipe: Recipe, frames: int, processes: int = 1) -> Estimate:
     """Estimate what a training takes, once its adapter is in place.
 
     Parameters
@@ -57,11 +57,14 @@ def estimate(trainee: Trainee, recipe: Recipe, frames: int) -> Estimate:
     recipe : Recipe
     frames : int
         Of the longest piece.
+    processes : int
+        That share every batch, each on a device of its own.
     """
     network = trainee.network
     parts = [p.numel() * p.element_size() for p in network.parameters() if not p.requires_grad]
     learnt = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    together = -(-recipe.batch // recipe.accumulate)
+    share = -(-recipe.batch // processes)
+    together = -(-share // recipe.accumulate)
     activations = trainee.footprint(frames, together, checkpointing=recipe.checkpointing)
     device = next(network.parameters()).device
     return Estimate(sum(parts), learnt * _A_LEARNT_NUMBER, activations, _free(device))

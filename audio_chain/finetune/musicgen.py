@@ -14,6 +14,7 @@ from torch import Tensor
 from audio_chain import devices, models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
+from audio_chain.finetune.adapting import unadapted
 from audio_chain.finetune.precision import kept_in, mixed
 from audio_chain.finetune.trainee import Piece
 from audio_chain.generate.musicgen.checkpoint import (
@@ -24,7 +25,11 @@ from audio_chain.generate.musicgen.checkpoint import (
     read_tensors,
 )
 from audio_chain.generate.musicgen.codec_blocks import encode
+from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
+from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import delays
+from audio_chain.generate.musicgen.matrices import choose
+from audio_chain.generate.musicgen.sampling import Sampling
 from audio_chain.lora.choosing import weights_digest
 from audio_chain.nano.digits import spaced
 from audio_chain.progress import Progress, silent
@@ -106,8 +111,7 @@ class MusicgenTrainee:
 
     def loss(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
         """Mean cross-entropy of the codebooks, in nats, over what the pieces hold."""
-        losses = self.losses(pieces, kept)
-        return losses.mean()
+        return self.losses(pieces, kept).mean()
 
     def losses(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
         """Cross-entropy of each codebook in nats, (codebooks,).
@@ -115,27 +119,53 @@ class MusicgenTrainee:
         The delay pattern is that of MusicGen (Copet et al. 2023): codebook k begins ``lags[k]``
         steps late. A dropped caption is all zeros, as in transformers' unconditional half.
         """
+        tokens = self._tokens(pieces)
+        logits = self._logits(tokens, pieces, kept)
         pad = self._config.pad_token_id
-        tokens = delayed([piece.codes.long() for piece in pieces], self._lags, pad)
-        tokens = tokens.to(self.network.device)
+        wanted = tokens[..., 1:].masked_fill(tokens[..., 1:] == pad, IGNORED)
+        return torch.stack(
+            [
+                F.cross_entropy(logits[:, book].flatten(0, 1).float(), wanted[:, book].flatten())
+                for book in range(tokens.shape[1])
+            ]
+        )
+
+    def drift(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
+        """Mean Kullback-Leibler divergence of the adapted network's answers from the base's."""
+        tokens = self._tokens(pieces)
+        with torch.no_grad(), unadapted(self.network):
+            before = self._logits(tokens, pieces, kept)
+        after = self._logits(tokens, pieces, kept)
+        heard = tokens[..., 1:] != self._config.pad_token_id
+        apart = [
+            F.kl_div(
+                after[:, book][heard[:, book]].float().log_softmax(-1),
+                before[:, book][heard[:, book]].float().log_softmax(-1),
+                reduction="batchmean",
+                log_target=True,
+            )
+            for book in range(tokens.shape[1])
+        ]
+        return torch.stack(apart).mean()
+
+    def _tokens(self, pieces: Sequence[Piece]) -> Tensor:
+        codes = [piece.codes.long() for piece in pieces]
+        return delayed(codes, self._lags, self._config.pad_token_id).to(self.network.device)
+
+    def _logits(self, tokens: Tensor, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
+        """What follows each column but the last, (pieces, codebooks, columns - 1, tokens)."""
         batch, books, columns = tokens.shape
         text, mask = self._texts([piece.caption for piece in pieces])
         heard = (mask * kept.to(mask)[:, None])[..., None]
         with self._half():
             states = self.network.enc_to_dec_proj(text) if self._projects else text
-            logits = self.network.decoder(
+            logits: Tensor = self.network.decoder(
                 input_ids=tokens[..., :-1].reshape(batch * books, columns - 1),
                 encoder_hidden_states=states * heard,
                 encoder_attention_mask=mask,
                 use_cache=False,
-            ).logits.view(batch, books, columns - 1, -1)
-        wanted = tokens[..., 1:].masked_fill(tokens[..., 1:] == pad, IGNORED)
-        return torch.stack(
-            [
-                F.cross_entropy(logits[:, book].flatten(0, 1).float(), wanted[:, book].flatten())
-                for book in range(books)
-            ]
-        )
+            ).logits
+        return logits.view(batch, books, columns - 1, -1)
 
     def use_checkpointing(self) -> None:
         """Keep fewer activations and compute them again on the way back."""
@@ -151,9 +181,25 @@ class MusicgenTrainee:
         layers = layer + kept * config.num_hidden_layers
         if not checkpointing:
             layers = layer * config.num_hidden_layers
-        # logits, their float32 copy, and what comes back through both
-        heads = cells * config.num_codebooks * config.vocab_size * (2 * item + 8)
+        # logits, their float32 copy, what comes back through both, and the base model's answer
+        heads = cells * config.num_codebooks * config.vocab_size * (3 * item + 8)
         return int(layers + heads)
+
+    @torch.no_grad()
+    def compose(self, prompts: Sequence[str], seconds: float, seed: int) -> list[Tensor]:
+        """Codes of pieces that the network plays as it is, before an adapter is put into it."""
+        device = self.network.device
+        precision = choose("auto", device)
+        weights = self.network.decoder.state_dict()
+        decoder = Decoder(DecoderShape.of(self._config), weights, device, precision)
+        text, mask = self._texts(prompts)
+        with self._half():
+            states = self.network.enc_to_dec_proj(text) if self._projects else text
+        states = (states * mask[..., None]).to(decoder.dtype)
+        frames = round(seconds * self._frame_rate)
+        seeds = tuple(seed * 1_000_003 + number for number in range(len(prompts)))
+        codes = decode(decoder, states, mask.bool(), frames, seeds, Sampling())
+        return list(codes.short().cpu())
 
     @torch.no_grad()
     def play(self, prompt: str, seconds: float, seed: int) -> Clip:

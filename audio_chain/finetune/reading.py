@@ -86,7 +86,7 @@ class SongReader:
         coded = coding.load(path)
         if coded is None:
             coded = coding.code(self._clip, self._coder, self._slicing)
-            _keep(path, lambda: coding.packed(coded))
+            keep(path, lambda: coding.packed(coded))
         return coded
 
     def row(self) -> Row:
@@ -99,11 +99,12 @@ class SongReader:
         except (OSError, ValueError, TypeError):
             middle = max(0.0, (self._clip.seconds - HEARD_S) / 2)
             facts = self._captioner.describe(self._clip.cropped(middle, middle + HEARD_S))
-            _keep(path, lambda: to_json(facts))
+            keep(path, lambda: to_json(facts))
         return {"file": self.song.file, **facts, "from": "measured"}
 
 
-def _keep(path: Path, content: Callable[[], bytes]) -> None:
+def keep(path: Path, content: Callable[[], bytes]) -> None:
+    """Keep something in the cache; `ChainError` if it can't be."""
     with _cache_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, io.BytesIO(content()))

@@ -35,7 +35,10 @@ class Recipe:
     weight_decay : float
     caption_dropout : float
         Share of captions that are left out, so that guidance has something to guide away from
-        (Ho and Salimans 2022).
+        (Ho and Salimans 2022): of ordinary pieces where those are rehearsed, else of the style's.
+    keep : float
+        Weight of answering ordinary prompts as the base model does, beside the loss of the style;
+        0 for not at all.
     every : int
         Steps from one validation to the next.
     patience : int
@@ -58,6 +61,7 @@ class Recipe:
     warm_up: int = 10
     weight_decay: float = 0.0
     caption_dropout: float = 0.15
+    keep: float = 2.0
     every: int = 25
     patience: int = 4
     sample_every: int = 100
@@ -74,6 +78,7 @@ class Recipe:
             "parts of a batch from 1 to its size": 1 <= self.accumulate <= self.batch,
             "a learning rate above 0 and at most 1": 0 < self.learning_rate <= 1,
             "a caption dropout from 0 to 0.9": 0 <= self.caption_dropout <= 0.9,
+            "a weight of what is kept from 0 to 100": 0 <= self.keep <= 100,
             "at least one step between validations": self.every >= 1,
             "a patience of at least 1": self.patience >= 1,
             "a number of steps between samples, or 0": self.sample_every >= 0,

@@ -35,12 +35,16 @@ class Point:
         Mean over the steps since the last point; None before the first.
     seconds : float
         Since training began, all runs together.
+    drift : float or None
+        From the base model on ordinary prompts, mean over the steps since the last point; None
+        where it isn't looked at.
     """
 
     step: int
     loss: float
     train: float | None
     seconds: float
+    drift: float | None = None
 
 
 @dataclass(frozen=True)

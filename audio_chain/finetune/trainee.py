@@ -87,6 +87,18 @@ class Trainee(Protocol):
         """Mean loss of pieces, a scalar; `kept` (pieces,) is 0 where the caption is dropped."""
         ...
 
+    def drift(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
+        """How far the answers to pieces are from those without the adapter, a scalar.
+
+        Zero before anything is learnt, and in units of the loss: the Kullback-Leibler divergence
+        for a model of tokens, the mean square for one of noise.
+        """
+        ...
+
+    def compose(self, prompts: Sequence[str], seconds: float, seed: int) -> list[Tensor]:
+        """Codes of pieces that the model plays as it is, one a prompt, before it is adapted."""
+        ...
+
     def use_checkpointing(self) -> None:
         """Keep fewer activations and compute them again on the way back."""
         ...

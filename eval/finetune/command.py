@@ -7,11 +7,13 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from audio_chain.errors import UsageError
 from audio_chain.files import shown
+from audio_chain.progress import Progress, silent
 from audio_chain.terminal import printable
 
 _DESCRIPTION: Final = """\
@@ -78,6 +80,7 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
         "accumulate": "parts that a batch is computed in, to save memory",
         "learning_rate": "its highest value",
         "caption_dropout": "share of captions left out",
+        "keep": "weight of staying as it is for ordinary prompts; 0 for not",
         "every": "steps between validations",
         "patience": "validations without gain after which to stop",
         "sample_every": "steps between samples; 0 for none",
@@ -114,13 +117,20 @@ def run(arguments: argparse.Namespace) -> int:
     check_installed("fine-tuning", "librosa")
     order = _order(arguments)
 
+    from audio_chain.finetune.team import join_team
     from eval.finetune.running import FineTuning, check_out
     from eval.progress_bar import progress_bar
 
     check_out(order.out)
+    team = join_team(order.device)
     try:
-        work = FineTuning(order, progress_bar)
+        work = FineTuning(order, progress_bar if team.leads else _unseen, team)
         prepared = work.prepare()
+        if not team.leads:
+            if not arguments.prepare_only:
+                work.train(prepared)
+                team.part()
+            return 0
         if not arguments.json:
             print("\n".join(printable(line) for line in _prepared_lines(prepared.report)))
         if arguments.prepare_only:
@@ -129,7 +139,9 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 print(f"captions to edit: {order.out / 'captions.jsonl'}")
             return 0
-        notes = work.measure(prepared, work.train(prepared))
+        notes = work.train(prepared)
+        team.part()
+        notes = work.measure(prepared, notes)
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"what is done is kept in {shown(order.out)}: the same command goes on")
         raise
@@ -138,6 +150,11 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(printable(line) for line in _trained_lines(notes, order.out)))
     return 0
+
+
+def _unseen(title: str) -> AbstractContextManager[Progress]:
+    """The bar of a process that doesn't speak."""
+    return nullcontext(silent)
 
 
 def _order(arguments: argparse.Namespace) -> Any:
@@ -153,7 +170,7 @@ def _order(arguments: argparse.Namespace) -> Any:
         raise UsageError("--style-clips must be from 4 to 1000, and --prompts from 2 to 100")
     names = [
         *("rank", "targets", "steps", "batch", "accumulate", "learning_rate", "caption_dropout"),
-        *("every", "patience", "sample_every", "seed", "checkpointing"),
+        *("keep", "every", "patience", "sample_every", "seed", "checkpointing"),
     ]
     chosen = {name: getattr(arguments, name) for name in names}
     alpha = 2.0 * arguments.rank if arguments.alpha is None else arguments.alpha
@@ -201,6 +218,9 @@ def _trained_lines(notes: Mapping[str, Any], out: Path) -> Iterator[str]:
         f"validation loss {notes['first']['loss']:.3f} -> {best['loss']:.3f} at step "
         f"{best['step']} of {notes['steps']}, {notes['seconds']:.0f} s"
     )
+    if notes.get("steps_a_second"):
+        several = f", {notes['processes']} processes" if notes["processes"] > 1 else ""
+        yield f"{notes['steps_a_second']:.2f} steps a second{several}"
     yield from figures(notes.get("measured", {}).get("rows", ()))
     yield f"{out / 'adapter_model.safetensors'}"
     yield f"{out / 'index.html'}"

@@ -19,8 +19,10 @@ from audio_chain.finetune.memory import Estimate
 from audio_chain.finetune.page import PAGE, TrainingPage
 from audio_chain.finetune.preparing import Preparation, Prepared, prepare
 from audio_chain.finetune.recipe import Recipe
+from audio_chain.finetune.rehearsal import rehearse
 from audio_chain.finetune.state import STATE, History, Point
-from audio_chain.finetune.trainee import Trainee, load_trainee
+from audio_chain.finetune.team import Team
+from audio_chain.finetune.trainee import Piece, Trainee, load_trainee
 from audio_chain.finetune.training import train, training_key
 from audio_chain.lora.adapter import NOTES
 from audio_chain.lora.choosing import weights_digest
@@ -35,7 +37,7 @@ from eval.finetune.measuring import Bar, Judges, Plan
 
 MEASURED: Final = "measured"
 SAMPLES: Final = "samples"
-_PACKAGES: Final = ("torch", "transformers", "peft", "safetensors", "numpy")
+_PACKAGES: Final = ("torch", "transformers", "peft", "accelerate", "safetensors", "numpy")
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,20 @@ class FineTuning:
     order : Order
     bar : callable
         Shows progress.
+    team : Team, optional
+        The processes that train together; the first prepares and writes for all of them.
     """
 
-    def __init__(self, order: Order, bar: Bar) -> None:
-        self.order, self._bar = order, bar
+    def __init__(self, order: Order, bar: Bar, team: Team | None = None) -> None:
+        self.order, self._bar, self.team = order, bar, team or Team()
         self.card: ModelCard = models.resolve(order.model, "generate")
         self.listener = load_listener()
         with bar(f"fetching {self.card.name}") as progress:
             self.trainee: Trainee = load_trainee(
-                self.card, device=order.device, offline=order.offline, progress=progress
+                self.card,
+                device=self.team.device or order.device,
+                offline=order.offline,
+                progress=progress,
             )
         slicing = order.preparation.slicing
         if slicing.most > self.trainee.most_seconds:
@@ -102,6 +109,9 @@ class FineTuning:
 
     def prepare(self) -> Prepared:
         """Code and caption the music."""
+        return self.team.from_first(self._prepare)
+
+    def _prepare(self) -> Prepared:
         order = self.order
         with self._bar("preparing") as progress:
             return prepare(
@@ -115,6 +125,14 @@ class FineTuning:
                 progress=progress,
             )
 
+    def _rehearse(self, prepared: Prepared) -> tuple[Piece, ...]:
+        """Ordinary pieces as long as the style's, if what the model can is to be kept."""
+        if not self.order.recipe.keep:
+            return ()
+        longest = max(piece.seconds for piece in prepared.train)
+        with self._bar("composing ordinary pieces") as progress:
+            return rehearse(self.trainee, longest, progress=progress)
+
     def train(self, prepared: Prepared) -> dict[str, Any]:
         """Learn, unless that is done; return what is noted of it."""
         order, out = self.order, self.order.out
@@ -127,6 +145,7 @@ class FineTuning:
                     "music: choose another folder with -o"
                 )
             return noted
+        rehearsed = self.team.from_first(lambda: self._rehearse(prepared))
         page = self._page(prepared)
 
         def reached(history: History, sample: Clip | None) -> None:
@@ -139,7 +158,14 @@ class FineTuning:
 
         with self._bar("learning") as progress:
             trained = train(
-                self.trainee, prepared, order.recipe, out, reached=reached, progress=progress
+                self.trainee,
+                prepared,
+                order.recipe,
+                out,
+                rehearsed=rehearsed,
+                team=self.team,
+                reached=reached,
+                progress=progress,
             )
         history = trained.history
         notes = {
@@ -156,7 +182,9 @@ class FineTuning:
             },
             "parameters": trained.parameters,
             "memory": _memory(trained.estimate, trained.peak_bytes),
+            "processes": self.team.size,
             "steps": history.step,
+            "steps_a_second": trained.steps_a_second,
             "seconds": history.points[-1].seconds,
             "first": vars(history.points[0]),
             "best": vars(history.best),
@@ -164,8 +192,9 @@ class FineTuning:
             "platform": describe_platform(),
             "versions": installed_versions(_PACKAGES),
         }
-        self._note(notes)
-        (out / STATE).unlink(missing_ok=True)
+        if self.team.leads:
+            self._note(notes)
+            (out / STATE).unlink(missing_ok=True)
         return notes
 
     def measure(self, prepared: Prepared, notes: Mapping[str, Any]) -> dict[str, Any]:
