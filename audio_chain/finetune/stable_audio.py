@@ -226,7 +226,7 @@ class StableAudioTrainee:
     def _fixed(self, pieces: Sequence[Piece]) -> Iterator[_Look]:
         """Each piece at `LOOKS` levels, by a chance that hangs on the piece alone."""
         for piece in pieces:
-            name = f"{piece.file} {piece.begin_s!r} {piece.caption}".encode("utf-8", "surrogateescape")
+            name = f"{piece.file} {piece.begin_s!r}".encode("utf-8", "surrogateescape")
             seed = int.from_bytes(hashlib.sha256(name).digest()[:8])
             drawn = torch.rand(LOOKS, generator=torch.Generator().manual_seed(seed)).tolist()
             for look, chance in enumerate(drawn):
