@@ -340,6 +340,11 @@ MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
     "bench-hard": ("bench-hard", bench, "audio-chain eval bench hard"),
     "finetune": ("finetune", finetuning.study, "python -m training.finetune_study WORK"),
     "finetune-sweeps": ("finetune", finetuning.sweeps, "python -m training.finetune_study WORK"),
+    "finetune-stable-audio": (
+        "finetune-stable-audio",
+        finetuning.study,
+        "python -m training.finetune_study WORK --model stable-audio-nano --only main",
+    ),
     "finetune-speed": ("finetune-speed", finetuning.speed, "python -m benchmarks.finetune"),
     "estimators": ("adherence", estimators, "python -m training.estimator_error"),
 }
