@@ -179,6 +179,21 @@ def test_parts_of_a_batch_add_up(base: Path, prepared: Prepared) -> None:
         torch.testing.assert_close(other, found[0], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_coder_decodes_as_transformers_codec_does(channels: int, tmp_path: Path) -> None:
+    tiny(channels).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    coder = trainee(tmp_path).coder
+    rng = np.random.default_rng(0)
+    clip = Clip(rng.uniform(-0.5, 0.5, (channels, 6400)).astype(np.float32), coder.rate)
+    codec = tiny(channels).audio_encoder.eval()
+    with torch.no_grad():
+        sides = [codec(torch.from_numpy(side)[None, None]).audio_values for side in clip.samples]
+    again = coder.decode(coder.encode(clip))
+    assert again.channels == channels
+    np.testing.assert_allclose(again.samples, torch.cat(sides)[:, 0].numpy(), atol=1e-5)
+
+
 def test_every_piece_once_a_turn() -> None:
     pieces = [piece(number) for number in range(7)]
     drawing = Drawing(pieces, 3, seed=1)

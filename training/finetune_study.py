@@ -1,19 +1,22 @@
 """Fine-tune a nano model on a style it has never heard, and measure what it gains and forgets.
 
-    python -m training.finetune_study WORK [--only main] [--only ranks] [--only minutes]
+    python -m training.finetune_study WORK [--only main] [--only keep] [--only ranks] ...
     python -m training.finetune_study WORK --model stable-audio-nano --only main
 
 The music is composed by `training.style`: some for learning, other pieces for validation and as
-the reference of FAD. ``main`` is the run on record; ``ranks`` and ``minutes`` vary the rank and
-the amount of music, everything else as there. Each is `audio-chain finetune` with the settings
-that the results name. Stopped at any time, the same command goes on. Writes
-``docs/results/finetune.json``, or ``finetune-stable-audio.json``.
+the reference of FAD. ``main`` is the run on record; ``keep`` is the same without rehearsal;
+``ranks`` and ``minutes`` vary the rank and the amount of music. Each is `audio-chain finetune` with
+the settings that the results name; beside them stands the FAD that the codec alone leaves to real
+music of the style, which no adapter gets below. Stopped at any time, the same command goes on.
+Writes ``docs/results/finetune.json`` and ``docs/images/finetune.svg``, or
+``finetune-stable-audio``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,16 +26,21 @@ from typing import Any, Final
 
 from audio_chain.errors import ChainError
 from audio_chain.finetune.coding import Slicing
-from audio_chain.finetune.preparing import Preparation
+from audio_chain.finetune.preparing import Preparation, Prepared
 from audio_chain.finetune.recipe import Recipe
-from eval.finetune.measuring import Plan, figures
+from audio_chain.finetune.trainee import Trainee
+from eval.embedders import load_text_embedder
+from eval.fad import fad
+from eval.finetune.measuring import Plan, collected, figures, sound_of
 from eval.finetune.running import FineTuning, Order
 from eval.progress_bar import progress_bar
+from training.finetune_plots import IMAGES, draw
 from training.results import RESULTS, write_results
 from training.style import open_band, write_style
 
 MINUTES: Final = (1, 5, 20)
 RANKS: Final = (2, 8, 32)
+KINDS: Final = ("main", "keep", "ranks", "minutes")
 
 _SONG_S: Final = 40.0
 _MAIN_SONGS: Final = 15  # ten minutes
@@ -100,10 +108,12 @@ class Run:
 
 def runs(kind: str, subject: Subject) -> Iterator[Run]:
     """The runs of a part of the study."""
-    full = Plan(style_clips=48, prompts=24, seconds=_SECONDS)
-    brief = Plan(style_clips=16, prompts=8, seconds=_SECONDS)
+    full = Plan(style_clips=48, prompts=48, seconds=_SECONDS)
+    brief = Plan(style_clips=24, prompts=16, seconds=_SECONDS)
     if kind == "main":
         yield Run("main", _MAIN_SONGS, subject.recipe, full)
+    elif kind == "keep":
+        yield Run("keep-0", _MAIN_SONGS, replace(subject.recipe, keep=0.0, sample_every=0), full)
     elif kind == "ranks":
         for rank in RANKS:
             recipe = replace(subject.short, rank=rank, alpha=2.0 * rank)
@@ -114,8 +124,10 @@ def runs(kind: str, subject: Subject) -> Iterator[Run]:
             yield Run(f"minutes-{minutes}", songs, subject.short, brief)
 
 
-def carry_out(run: Run, model: str, work: Path, device: str) -> dict[str, Any]:
-    """Make the music, fine-tune, measure; return what was noted."""
+def carry_out(
+    run: Run, model: str, work: Path, device: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Make the music, fine-tune, measure; return what was noted, and what the codec leaves."""
     music = work / f"music-{run.songs}"
     if not (music / "captions.jsonl").is_file():
         band = open_band()
@@ -139,7 +151,27 @@ def carry_out(run: Run, model: str, work: Path, device: str) -> dict[str, Any]:
     spent = time.process_time() - started
     if spent > 1:  # it was trained just now
         (work / f"{model}-{run.name}.cpu").write_text(f"{spent:.0f}")
-    return tuning.measure(prepared, notes)
+    share_clips(work / model / "main", order.out)
+    left = codec_floor(tuning.trainee, prepared, run.plan.style_clips)
+    return tuning.measure(prepared, notes), left
+
+
+def share_clips(first: Path, other: Path) -> None:
+    """Let another run have what the base model played for the first one: it is the same."""
+    played, wanted = first / "clips" / "before", other / "clips" / "before"
+    if played.is_dir() and not wanted.exists():
+        shutil.copytree(played, wanted)
+
+
+def codec_floor(trainee: Trainee, prepared: Prepared, clips: int) -> dict[str, Any]:
+    """FAD to the held-out songs of real pieces of the style that went through the codec."""
+    embedder = load_text_embedder("clap-nano")
+    coder = trainee.coder
+    held_out = list(sound_of(prepared.validation, prepared.songs, coder.rate))
+    step = max(1, len(prepared.train) // clips)
+    coded = [coder.decode(piece.codes) for piece in prepared.train[::step][:clips]]
+    found = fad(collected(held_out, embedder).gaussian, collected(coded, embedder).gaussian)
+    return {"fad": found.estimate.to_dict(), "clips": len(coded)}
 
 
 def record(run: Run, model: str, notes: Mapping[str, Any], work: Path) -> dict[str, Any]:
@@ -159,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the parts that are asked for, and add them to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("work", type=Path, help="folder of the music and the adapters")
-    parser.add_argument("--only", action="append", choices=("main", "ranks", "minutes"))
+    parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--model", choices=SUBJECTS, default="musicgen-nano")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", type=Path, help="in docs/results if not given")
@@ -172,12 +204,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         results["command"] = f"python -m training.finetune_study WORK --model {subject.model}"
         results["base"] = subject.model
         results.setdefault("runs", {})
-        for kind in options.only or ("main", "ranks", "minutes"):
+        for kind in options.only or KINDS:
             for run in runs(kind, subject):
-                notes = carry_out(run, subject.model, options.work, options.device)
+                notes, left = carry_out(run, subject.model, options.work, options.device)
+                if run.name == "main":
+                    results["codec_floor"] = left
                 results["runs"][run.name] = record(run, subject.model, notes, options.work)
                 write_results(output, results)
                 print(run.name, *figures(notes["measured"]["rows"]), sep="\n", flush=True)
+        if "main" in results["runs"]:
+            draw(results, IMAGES / f"{output.stem}.svg")
     except ChainError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

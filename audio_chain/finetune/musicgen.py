@@ -64,6 +64,16 @@ class MusicgenCoder:
         sides = [encode(self._codec, side) for side in sound]
         return torch.stack(sides, 1).flatten(0, 1).short().cpu()
 
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Clip:
+        """What is left of a clip."""
+        tokens = codes.long().to(self._codec.device)
+        sides = [
+            self._codec.decode(tokens[side :: self.channels][None, None], [None]).audio_values[0]
+            for side in range(self.channels)
+        ]
+        return Clip(torch.cat(sides).float().cpu().numpy(), self.rate)
+
 
 class MusicgenTrainee:
     """A MusicGen to fine-tune; see `audio_chain.finetune.trainee.Trainee`.

@@ -85,6 +85,10 @@ class LatentCoder:
         filled = F.pad(samples, (0, frames * hop - samples.shape[-1]))
         return _kept(self._autoencoder.encode(filled.to(self._device))[0])
 
+    def decode(self, codes: Tensor) -> Clip:
+        """What is left of a clip."""
+        return Clip(sound(self._autoencoder, codes.float().to(self._device)), self.rate)
+
 
 @dataclass(frozen=True, eq=False)
 class _Look:

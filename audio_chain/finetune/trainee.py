@@ -58,6 +58,10 @@ class Coder(Protocol):
         """Codes (..., frames) of a clip of its rate and channels, on the CPU."""
         ...
 
+    def decode(self, codes: Tensor) -> Clip:
+        """What is left of a clip."""
+        ...
+
 
 class Trainee(Protocol):
     """A model to fine-tune.
