@@ -61,35 +61,46 @@ def finetune(launcher: tuple[str, ...], songs: Path, base: Path, out: Path, devi
     return done.stdout
 
 
-def compare(launcher: tuple[str, ...], songs: Path, base: Path, folder: Path, device: str) -> None:
+def trained(
+    launcher: tuple[str, ...], songs: Path, base: Path, folder: Path, device: str
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Adapters from one process and from two, whose losses are the same."""
     one, two = folder / "one", folder / "two"
     assert ", 2 processes" not in finetune((), songs, base, one, device)
     said = finetune(launcher, songs, base, two, device)
     assert said.count("validation loss") == 1  # the first alone speaks
     assert "steps a second, 2 processes" in said
-    alone, together = (load_file(out / "adapter_model.safetensors") for out in (one, two))
-    assert any(float(weight.abs().max()) > 0 for name, weight in alone.items() if "lora_B" in name)
-    for name, weight in alone.items():
-        torch.testing.assert_close(together[name], weight, rtol=1e-3, atol=2e-5)
     curves = [
         [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
         for out in (one, two)
     ]
     for first, second in zip(*curves, strict=True):
-        assert second["loss"] == pytest.approx(first["loss"], abs=1e-4)
+        assert second["loss"] == pytest.approx(first["loss"], abs=1e-4 if device == "cpu" else 1e-2)
     assert json.loads((two / "finetune.json").read_text())["processes"] == 2
+    alone, together = (load_file(out / "adapter_model.safetensors") for out in (one, two))
+    assert alone.keys() == together.keys()
+    return alone, together
 
 
 @pytest.mark.slow
 def test_two_processes_are_as_one(songs: Path, base: Path, tmp_path: Path) -> None:
     """A batch of three between two: shares of different sizes, pieces of different lengths."""
-    compare(TORCHRUN, songs, base, tmp_path, "cpu")
+    alone, together = trained(TORCHRUN, songs, base, tmp_path, "cpu")
+    assert any(float(weight.abs().max()) > 0 for name, weight in alone.items() if "lora_B" in name)
+    for name, weight in alone.items():
+        torch.testing.assert_close(together[name], weight, rtol=1e-3, atol=2e-5)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 def test_two_gpus_are_as_one(songs: Path, base: Path, tmp_path: Path) -> None:
-    compare(ACCELERATE, songs, base, tmp_path, "cuda")
+    """In 16 bits shares of another size are rounded otherwise: alike, not equal."""
+    both = trained(ACCELERATE, songs, base, tmp_path, "cuda")
+    learnt = [
+        torch.cat([weight.flatten() for name, weight in sorted(one.items()) if "lora_B" in name])
+        for one in both
+    ]
+    assert float(torch.cosine_similarity(*learnt, dim=0)) > 0.95
 
 
 def test_shares_are_everything_once() -> None:

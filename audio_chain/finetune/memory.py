@@ -96,7 +96,8 @@ def _free(device: torch.device) -> int | None:
     """Bytes that are free on a device."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return max(0, free - _BASE_GPU)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return max(0, free + kept - _BASE_GPU)
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:

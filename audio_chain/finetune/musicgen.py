@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -209,7 +210,10 @@ class MusicgenTrainee:
         frames = round(seconds * self._frame_rate)
         seeds = tuple(seed * 1_000_003 + number for number in range(len(prompts)))
         codes = decode(decoder, states, mask.bool(), frames, seeds, Sampling())
-        return list(codes.short().cpu())
+        found = list(codes.short().cpu())
+        del decoder
+        gc.collect()  # a loop that is captured holds itself, and the decoder with it
+        return found
 
     @torch.no_grad()
     def play(self, prompt: str, seconds: float, seed: int) -> Clip:
