@@ -98,6 +98,8 @@ def compiled(case: Case) -> tuple[int, int]:
     """Registers of a thread, and bytes spilled."""
     kernel, constants, types, warps = case
     names = kernel.arg_names
+    if "OVERLAPS" in names:
+        constants = constants | {"OVERLAPS": True}
     kinds = {name: "constexpr" if name in constants else (TYPES | types)[name] for name in names}
     sixteens = [
         index
@@ -110,7 +112,7 @@ def compiled(case: Case) -> tuple[int, int]:
         {(names.index(name),): value for name, value in constants.items()},
         {(index,): [["tt.divisibility", 16]] for index in sixteens},
     )
-    made = triton.compile(source, target=TARGET, options={"num_warps": warps})
+    made = triton.compile(source, target=TARGET, options={"num_warps": warps, "launch_pdl": True})
     assembler = next(Path(triton.__file__).parent.rglob("ptxas"))
     with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
         file.write(made.asm["ptx"])

@@ -17,7 +17,9 @@ from audio_chain import models
 from audio_chain.audio import Clip
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest, load_generator
+from audio_chain.generate.musicgen import generator as musicgen_generator
 from audio_chain.generate.musicgen.codec_blocks import BlockDecoder, encode
+from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
 from audio_chain.generate.musicgen.sampling import Sampling
@@ -247,21 +249,36 @@ def test_pieces_stream_side_by_side() -> None:
         assert np.array_equal(joined(generator, request, piece), clip.samples)
 
 
+@pytest.mark.parametrize("negative", ["", "distorted guitars and drums"])
+def test_together_pieces_sound_as_alone(monkeypatch: pytest.MonkeyPatch, negative: str) -> None:
+    """As a GPU reads and decodes them: to the rounding of sums."""
+    _, generator = loaded(2)
+    prompts = ("a", "drums, and then nothing but drums", "waltz", "sad piano")
+    request = GenerationRequest(
+        prompts, 2.4, (1, 2, 3, 4), lengths=(2.4, 2.4, 2.4, 1.3), negative=negative, top_k=1
+    )
+    alone = list(generator.generate(request))
+    monkeypatch.setattr(Decoder, "together", True)
+    monkeypatch.setattr(musicgen_generator, "DECODED_TOGETHER", 2)
+    for one, other in zip(alone, generator.generate(request), strict=True):
+        np.testing.assert_allclose(other.samples, one.samples, atol=1e-4)
+
+
 @settings(max_examples=8)
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8), seed=st.integers(0, 99))
 def test_blocks_are_the_same_however_codes_arrive(sizes: list[int], seed: int) -> None:
     codec = loaded(1)[0].audio_encoder
-    codes = torch.randint(32, (4, sum(sizes)), generator=torch.Generator().manual_seed(seed))
+    codes = torch.randint(32, (2, 4, sum(sizes)), generator=torch.Generator().manual_seed(seed))
 
     def decoded(parts: list[torch.Tensor]) -> torch.Tensor:
         blocks = BlockDecoder(codec)
         ends = [index == len(parts) - 1 for index in range(len(parts))]
         pushed = (blocks.push(part, closed=end) for part, end in zip(parts, ends, strict=True))
-        return torch.cat(list(itertools.chain.from_iterable(pushed)))
+        return torch.cat(list(itertools.chain.from_iterable(pushed)), 1)
 
     whole = decoded([codes])
     assert torch.equal(decoded(list(codes.split(sizes, -1))), whole)
-    assert len(whole) == 640 * codes.shape[-1]
+    assert whole.shape == (2, 640 * codes.shape[-1])
 
 
 @pytest.mark.parametrize("kind", ["encodec", "spectral"])
@@ -270,10 +287,11 @@ def test_blocks_equal_decoding_at_once(kind: str, nano: MusicgenGenerator) -> No
     codec = nano._parts.codec if kind == "spectral" else loaded(1)[0].audio_encoder
     tokens = 1024 if kind == "spectral" else 32
     for frames in (1, 5, 24, 26, 60, 75, 700):
-        codes = torch.randint(tokens, (4, frames), generator=torch.Generator().manual_seed(frames))
+        chance = torch.Generator().manual_seed(frames)
+        codes = torch.randint(tokens, (3, 4, frames), generator=chance)
         with torch.inference_mode():
-            whole = codec.decode(codes[None, None], [None]).audio_values[0, 0]
-        blocks = torch.cat(list(BlockDecoder(codec).push(codes, closed=True)))
+            whole = codec.decode(codes[None], [None]).audio_values[:, 0]
+        blocks = torch.cat(list(BlockDecoder(codec).push(codes, closed=True)), 1)
         assert whole.abs().max() > 0.1
         torch.testing.assert_close(blocks, whole, rtol=0, atol=1e-5 * whole.abs().max().item())
 

@@ -33,7 +33,7 @@ COMPLEX: Final = 1.0
 """Weight of the complex spectra's distance: what it gains in waveform, the magnitudes lose."""
 DECAY: Final = 0.99
 DEAD: Final = 0.25
-WINDOWS: Final = (16384, 8192, 4096, 2048, 1024, 512, 256)
+WINDOWS: Final = (8192, 4096, 2048, 1024, 512, 256)
 
 
 class MovingCodebooks:

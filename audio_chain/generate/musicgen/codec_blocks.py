@@ -25,7 +25,7 @@ OVERLAP_S: Final = 2.0
 
 
 class _Synthesis(Protocol):
-    """A codec's decoder for one piece; blocks come in order.
+    """A codec's decoder for pieces of one length; blocks come in order.
 
     Attributes
     ----------
@@ -36,10 +36,10 @@ class _Synthesis(Protocol):
     reach: int
 
     def __call__(self, codes: Tensor, first: int, begin: int, end: int, *, closed: bool) -> Tensor:
-        """Samples of the frames from `begin` to `end`.
+        """Samples (pieces, samples) of the frames from `begin` to `end`.
 
-        The codes are those from frame `first` to ``end + reach``, or to the piece's end if it is
-        `closed`.
+        The codes (pieces, codebooks, frames) are those from frame `first` to ``end + reach``, or to
+        the end if it is `closed`.
         """
         ...
 
@@ -54,8 +54,8 @@ class _Spectral:
         self.reach = 3 + 2 * 3 + math.ceil((3 * codec.config.decoder_layers + 2 + 4) / 2)
 
     def __call__(self, codes: Tensor, first: int, begin: int, end: int, *, closed: bool) -> Tensor:
-        audio: Tensor = self._codec.decode(codes[None, None], [None]).audio_values[0, 0]
-        return audio[(begin - first) * self._hop : (end - first) * self._hop]
+        audio: Tensor = self._codec.decode(codes[None], [None]).audio_values[:, 0]
+        return audio[:, (begin - first) * self._hop : (end - first) * self._hop]
 
 
 class _Waveform:
@@ -76,16 +76,16 @@ class _Waveform:
     def __call__(self, codes: Tensor, first: int, begin: int, end: int, *, closed: bool) -> Tensor:
         known = first + codes.shape[-1]
         last = known if closed else known - self._around
-        hidden = self._listen(self._codec.quantizer.decode(codes[:, None]), first, last)
+        hidden = self._listen(self._codec.quantizer.decode(codes.transpose(0, 1)), first, last)
         lowest = max(0, begin - self.AROUND)
         x = hidden[..., lowest - self._heard_from :]
         for layer in self._after:
             x = layer(x)
         self._forget(max(0, end - self.AROUND))
-        return x[0, 0, (begin - lowest) * self._hop : (end - lowest) * self._hop]
+        return x[:, 0, (begin - lowest) * self._hop : (end - lowest) * self._hop]
 
     def _listen(self, latents: Tensor, first: int, last: int) -> Tensor:
-        """Let the LSTM hear latents (1, width, frames) up to frame `last`; all it has to say."""
+        """Let the LSTM hear latents (pieces, width, frames) up to frame `last`; what it says."""
         upto = self._heard_from + (0 if self._heard is None else self._heard.shape[-1])
         if last > upto:
             skipped = max(0, upto - self._around)
@@ -104,7 +104,7 @@ class _Waveform:
 
 
 class BlockDecoder:
-    """Turns one channel's codes into sound while they come.
+    """Turns a channel's codes into sound while they come, of one piece or several as long.
 
     Where blocks begin and end depends on the piece alone, not on how its codes arrive, so that
     the sound is the same to the last bit.
@@ -130,14 +130,14 @@ class BlockDecoder:
         Parameters
         ----------
         codes : Tensor
-            (codebooks, frames).
+            (pieces, codebooks, frames).
         closed : bool
             They are the last ones.
 
         Yields
         ------
         Tensor
-            Samples (samples,).
+            (pieces, samples).
         """
         self._codes = codes if self._codes is None else torch.cat([self._codes, codes], -1)
         known = self._first + self._codes.shape[-1]
@@ -146,7 +146,7 @@ class BlockDecoder:
             end = min(self._begin + self._size, known)
             stop = min(end + reach, known)
             yield self._decode(
-                self._codes[:, : stop - self._first],
+                self._codes[..., : stop - self._first],
                 self._first,
                 self._begin,
                 end,
@@ -154,7 +154,7 @@ class BlockDecoder:
             )
             self._begin, self._size = end, min(2 * self._size, self._longest)
             kept = max(0, end - reach)
-            self._codes, self._first = self._codes[:, kept - self._first :], kept
+            self._codes, self._first = self._codes[..., kept - self._first :], kept
 
 
 @torch.inference_mode()

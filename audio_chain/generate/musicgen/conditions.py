@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -38,8 +39,24 @@ class Reader:
             States, projected to the decoder's width (1 or 2, words, width), those of padding
             zero; and a mask (1 or 2, words), true where there is a word.
         """
+        return self._read([prompt, negative] if negative.strip() else [prompt])
+
+    @torch.inference_mode()
+    def every(self, prompts: Sequence[str], negative: str = "") -> list[tuple[Tensor, Tensor]]:
+        """`texts` of each prompt; where sums needn't be the same to the last bit, all at once."""
+        if not (self._parts.decoder.together and self._parts.decoder.attends_to_text):
+            return [self.texts(prompt, negative) for prompt in prompts]
+        others = [negative] if negative.strip() else []
+        states, mask = self._read([*prompts, *others])
+        read = []
+        for row in range(len(prompts)):
+            rows = [row, *range(len(prompts), len(mask))]
+            words = int(mask[rows].sum(1).max())
+            read.append((states[rows, :words], mask[rows, :words]))
+        return read
+
+    def _read(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         parts = self._parts
-        texts = [prompt, negative] if negative.strip() else [prompt]
         if parts.digit_by_digit:
             texts = [spaced(text) for text in texts]
         words = parts.tokenizer(

@@ -88,6 +88,15 @@ class Decoder:
         """Whether the text is attended to; else it is read as a prefix, after the melody."""
         return self.layers[0].text is not None
 
+    @property
+    def together(self) -> bool:
+        """Whether texts and codes of several pieces are read and decoded at once.
+
+        On a CPU a piece shall not depend on its company, to the last bit; on a GPU it does so
+        anyhow, and many small kernels take longer than a few large ones.
+        """
+        return self.device.type == "cuda"
+
     def _split(self, x: Tensor) -> Tensor:
         """(rows, columns, width) to (rows, heads, columns, width / heads)."""
         rows, columns, width = x.shape

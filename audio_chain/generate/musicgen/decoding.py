@@ -102,7 +102,7 @@ class Loop:
     ) -> None:
         """Begin a window.
 
-        Every piece is read by itself here: sums over columns differ in the last bit with the
+        On a CPU every piece is read by itself: sums over columns differ in the last bit with the
         number of rows, and a piece shall not depend on its company.
 
         Parameters
@@ -122,6 +122,11 @@ class Loop:
         self._sheet[..., 1:].fill_(self._decoder.shape.pad)
         self._sheet[..., 1 : 1 + pattern.shape[-1]] = pattern
         self._guidance[:, : pattern.shape[-1]] = torch.stack(list(guidance))
+        if self._decoder.together and self._decoder.attends_to_text and not known:
+            texts = len(self._state.text_mask) // self.pieces
+            self._decoder.hear(*_joined(conditions, texts), self._state)
+            self._state.rewind(0)
+            return
         for piece, condition in enumerate(conditions):
             state = self._state.of(piece, self.pieces)
             state.rewind(0)
@@ -174,6 +179,18 @@ class Loop:
     def _undo(self) -> None:
         """Take a step back. The tokens that it drew stay, and the next run finds them given."""
         self._state.column.sub_(1)
+
+
+def _joined(conditions: Sequence[Condition], rows: int) -> tuple[Tensor, Tensor]:
+    """States and masks in the order of a state's rows: the prompts, then what is guided from."""
+    first, columns = conditions[0], max(condition.mask.shape[1] for condition in conditions)
+    states = first.states.new_zeros(rows, len(conditions), columns, first.states.shape[-1])
+    mask = first.mask.new_zeros(rows, len(conditions), columns)
+    for piece, condition in enumerate(conditions):
+        words = condition.mask.shape[1]
+        states[:, piece, :words] = condition.states[:rows]
+        mask[:, piece, :words] = condition.mask[:rows]
+    return states.flatten(0, 1), mask.flatten(0, 1)
 
 
 def decode(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +45,9 @@ SMALL: Final = 512
 LONGEST_S: Final = 600.0
 """The longest piece, by windows that overlap."""
 
+DECODED_TOGETHER: Final = 32
+"""Pieces at the most whose codes a GPU decodes at once; 8 s of each take 0.3 GB."""
+
 CONTEXT_S: Final = 12.0
 """What a window takes over of the last one, as in audiocraft; at most half of it."""
 
@@ -59,22 +62,30 @@ class _Group:
 
 
 class _Sound:
-    """One piece's codes on their way to sound; a stereo model's alternate between the sides."""
+    """Codes of pieces of one length on their way to sound; a stereo model's alternate sides."""
 
-    def __init__(self, codec: Any, channels: int, piece: Piece) -> None:
+    def __init__(self, codec: Any, channels: int, rows: Sequence[int], frames: int) -> None:
         self._sides = [BlockDecoder(codec) for _ in range(channels)]
-        self._left = piece.frames
+        self._rows, self._left = rows, frames
+        self._waiting: list[Tensor] = []
 
-    def push(self, codes: Tensor) -> Iterator[Samples]:
-        """Take codes (codebooks, frames); yield samples (channels, samples)."""
-        self._left -= codes.shape[-1]
+    def push(self, codes: Tensor) -> Iterator[tuple[int, Samples]]:
+        """Take one piece's codes (codebooks, frames), after those of the one before it.
+
+        With the last piece's codes come rows and their samples (channels, samples).
+        """
+        self._waiting.append(codes)
+        if len(self._waiting) < len(self._rows):
+            return
+        together, self._waiting = torch.stack(self._waiting), []
+        self._left -= together.shape[-1]
         channels = len(self._sides)
         blocks = [
-            side.push(codes[index::channels], closed=not self._left)
+            side.push(together[:, index::channels], closed=not self._left)
             for index, side in enumerate(self._sides)
         ]
         for sides in zip(*blocks, strict=True):
-            yield torch.stack(sides).float().cpu().numpy()
+            yield from zip(self._rows, torch.stack(sides, 1).float().cpu().numpy(), strict=True)
 
 
 class MusicgenGenerator:
@@ -156,19 +167,31 @@ class MusicgenGenerator:
                 columns=group.columns,
                 stepped=stepped,
             )
-            sounds = [_Sound(self._parts.codec, shape.channels, piece) for piece in group.pieces]
+            sounds = self._sounds(group)
             left = [self._samples(request.lengths[number]) for number in group.numbers]
             while (passed := self._next(composed)) is not None:
                 row, codes = passed
-                for block in sounds[row].push(codes):
-                    samples = np.ascontiguousarray(block[:, : left[row]])
-                    left[row] -= samples.shape[1]
-                    yield Chunk(group.numbers[row], Clip(samples, self.rate))
+                for piece, block in sounds[row].push(codes):
+                    samples = np.ascontiguousarray(block[:, : left[piece]])
+                    left[piece] -= samples.shape[1]
+                    yield Chunk(group.numbers[piece], Clip(samples, self.rate))
 
     def joints(self, seconds: float) -> tuple[int, ...]:
         """Frames of the codec at which the windows of a piece of that length meet."""
         ends = [end for _, _, end in self._span.windows(self._frames(seconds), 0)]
         return tuple(ends[:-1])
+
+    def _sounds(self, group: _Group) -> list[_Sound]:
+        """What turns each piece's codes into sound: alone, or with its neighbours as long."""
+        together = DECODED_TOGETHER if self._parts.decoder.together else 1
+        sounds: list[_Sound] = []
+        lengths = [piece.frames for piece in group.pieces]
+        for frames, alike in itertools.groupby(range(len(lengths)), lengths.__getitem__):
+            rows = list(alike)
+            for some in (rows[at : at + together] for at in range(0, len(rows), together)):
+                sound = _Sound(self._parts.codec, self._parts.decoder.shape.channels, some, frames)
+                sounds += [sound] * len(some)
+        return sounds
 
     def _next(self, composed: Iterator[tuple[int, Tensor]]) -> tuple[int, Tensor] | None:
         with _threads(1 if self._parts.decoder.shape.width < SMALL else None):
@@ -223,10 +246,9 @@ class MusicgenGenerator:
         """Split a request: neighbours that can play together do."""
         decoder = self._parts.decoder
         pieces, kinds = [], []
-        for prompt, seed, seconds in zip(
-            request.prompts, request.seeds, request.lengths, strict=True
-        ):
-            read = self._conditions(prompt, request)
+        texts = self._reader.every(request.prompts, request.negative)
+        for text, seed, seconds in zip(texts, request.seeds, request.lengths, strict=True):
+            read = self._conditions(text, request)
             piece = Piece(read, self._frames(seconds), seed)
             rows, columns = read(0).mask.shape
             if decoder.attends_to_text:
@@ -258,9 +280,10 @@ class MusicgenGenerator:
             )
         return self._groupings[key]
 
-    def _conditions(self, prompt: str, request: GenerationRequest) -> Callable[[int], Condition]:
-        """What is read of a prompt in a window, by its first frame."""
-        texts = self._reader.texts(prompt, request.negative)
+    def _conditions(
+        self, texts: tuple[Tensor, Tensor], request: GenerationRequest
+    ) -> Callable[[int], Condition]:
+        """What is read of a prompt's texts in a window, by its first frame."""
         if request.melody is None:
             always = self._reader.condition(texts, None, 0.0)
             return lambda frame: always

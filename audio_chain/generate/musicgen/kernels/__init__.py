@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-MOST_ROWS: Final = 16
+MOST_ROWS: Final = 6
 """Rows that are not multiplied by cuBLAS."""
 
 OPT_OUT: Final = "AUDIO_CHAIN_KERNELS"

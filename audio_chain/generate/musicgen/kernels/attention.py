@@ -10,6 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from audio_chain.generate.musicgen.kernels.overlap import gdc_launch_dependents, gdc_wait
+
 
 @triton.jit
 def attend(
@@ -28,6 +30,7 @@ def attend(
     SPLIT: tl.constexpr,
     BLOCK: tl.constexpr,
     MASKED: tl.constexpr,
+    OVERLAPS: tl.constexpr,
 ):
     """What a head of a row hears in its stretch; the grid is (rows, heads, splits).
 
@@ -36,6 +39,9 @@ def attend(
     heard (splits, rows, heads * SIZE): sums not yet divided by `sums` (splits, rows, heads), of
     exponentials taken relative to `peaks`.
     """
+    if OVERLAPS:
+        gdc_launch_dependents()
+        gdc_wait()
     row, head, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     heads = tl.num_programs(1)
     dim = tl.arange(0, SIZE)

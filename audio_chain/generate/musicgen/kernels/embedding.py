@@ -7,6 +7,11 @@ import triton.language as tl
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.kernels.overlap import (
+    gdc_launch_dependents,
+    gdc_wait,
+    overlap,
+)
 
 BLOCK = 256
 """Places of a row that a program adds."""
@@ -24,12 +29,16 @@ def embed(
     BOOKS: tl.constexpr,
     BOOK: tl.constexpr,
     BLOCK: tl.constexpr,
+    OVERLAPS: tl.constexpr,
 ):
     """Sum rows of the table; the grid is (rows, blocks of the width).
 
     tokens int64 (rows, BOOKS); table (BOOKS * BOOK, width); places (columns, width); out
     (rows, width).
     """
+    if OVERLAPS:
+        gdc_launch_dependents()
+        gdc_wait()
     row = tl.program_id(0)
     dim = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = dim < width
@@ -56,4 +65,5 @@ def embed_column(decoder: Decoder, tokens: Tensor, column: Tensor, out: Tensor) 
         BOOKS=shape.codebooks,
         BOOK=shape.tokens + 1,
         BLOCK=BLOCK,
+        **overlap(decoder.device),
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.kernels.attention import attend
+from audio_chain.generate.musicgen.kernels.overlap import overlap
 from audio_chain.generate.musicgen.state import State
 
 SPLIT: Final = 256
@@ -39,6 +40,7 @@ class Hearing:
         shape, rows = decoder.shape, len(state.keys[0])
         splits = triton.cdiv(max(state.capacity, state.text_mask.shape[-1]), SPLIT)
         self._heads, self._size = shape.heads, shape.width // shape.heads
+        self._overlap = overlap(decoder.device)
         self.heard = torch.empty(splits, rows, shape.width, device=decoder.device)
         self.peaks = torch.empty(splits, rows, shape.heads, device=decoder.device)
         self.sums = torch.empty_like(self.peaks)
@@ -100,4 +102,5 @@ class Hearing:
             BLOCK=block,
             MASKED=masked,
             num_warps=8 if block > WORDS else 4,
+            **self._overlap,
         )

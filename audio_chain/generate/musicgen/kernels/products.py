@@ -4,6 +4,9 @@ The norm before a product is computed by every program again, since reading a fe
 second-level cache takes less time than a kernel of its own; what follows the product is done on
 its way out. Weights may be of 8 bits, with a scale for each output. Rows go in groups of `GROUP`,
 which divides their number, so that those of a group wait for memory together.
+
+Where kernels may overlap, a program reads its weights while the kernel before it still runs, and
+then waits for what that one makes; see `overlap`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import triton
 import triton.language as tl
 
 from audio_chain.generate.musicgen.kernels.attention import joined
+from audio_chain.generate.musicgen.kernels.overlap import gdc_launch_dependents, gdc_wait
 
 
 @triton.jit
@@ -48,8 +52,11 @@ def project(
     SCALED: tl.constexpr,
     ACTIVATION: tl.constexpr,
     ADD: tl.constexpr,
+    OVERLAPS: tl.constexpr,
 ):
     """out = activation(norm(x) @ weight.T), or out += ...; rows (ROWS, INPUTS), (ROWS, outputs)."""
+    if OVERLAPS:
+        gdc_launch_dependents()
     o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     k = tl.arange(0, PADDED)
     wanted, inside = o < outputs, k < INPUTS
@@ -59,6 +66,8 @@ def project(
         b = tl.load(shift + k, mask=inside, other=0.0).to(tl.float32)
     if SCALED:
         levels = tl.load(scale + o, mask=wanted, other=0.0)
+    if OVERLAPS:
+        gdc_wait()
     for first in range(0, ROWS, GROUP):
         for one in tl.static_range(GROUP):
             row = first + one
@@ -97,11 +106,14 @@ def project_self(
     SIZE: tl.constexpr,
     BLOCK: tl.constexpr,
     SCALED: tl.constexpr,
+    OVERLAPS: tl.constexpr,
 ):
     """Query, key and value of the column that is read; the last two go into the cache.
 
     query (ROWS, WIDTH); keys and values (ROWS, heads, capacity, SIZE).
     """
+    if OVERLAPS:
+        gdc_launch_dependents()
     o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     k = tl.arange(0, PADDED)
     wanted, inside = o < 3 * WIDTH, k < WIDTH
@@ -110,6 +122,8 @@ def project_self(
     b = tl.load(shift + k, mask=inside, other=0.0).to(tl.float32)
     if SCALED:
         levels = tl.load(scale + o, mask=wanted, other=0.0)
+    if OVERLAPS:
+        gdc_wait()
     now = tl.load(column)
     place = o % WIDTH
     head, dim = place // SIZE, place % SIZE
@@ -143,17 +157,22 @@ def project_heard(
     SIZE: tl.constexpr,
     BLOCK: tl.constexpr,
     SCALED: tl.constexpr,
+    OVERLAPS: tl.constexpr,
 ):
     """Join what `attend` has heard in each stretch, and add its product to out (ROWS, WIDTH).
 
     heard (SPLITS, ROWS, WIDTH), peaks and sums (SPLITS, ROWS, heads).
     """
+    if OVERLAPS:
+        gdc_launch_dependents()
     o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     k = tl.arange(0, PADDED)
     wanted, inside = o < WIDTH, k < WIDTH
     w = _weights(weight, o, wanted, k, inside, WIDTH)
     if SCALED:
         levels = tl.load(scale + o, mask=wanted, other=0.0)
+    if OVERLAPS:
+        gdc_wait()
     for first in range(0, ROWS, GROUP):
         for one in tl.static_range(GROUP):
             row = first + one

@@ -11,6 +11,7 @@ from torch import Tensor
 from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.kernels.embedding import embed_column
 from audio_chain.generate.musicgen.kernels.hearing import Hearing
+from audio_chain.generate.musicgen.kernels.overlap import overlap
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
 from audio_chain.generate.musicgen.layers import Layer, Norm, TextAttention
 from audio_chain.generate.musicgen.matrices import Matrix, Plain, Scaled
@@ -62,6 +63,7 @@ class Steps:
         self._size = shape.width // shape.heads
         hidden = len(_parts(decoder.layers[0].feed_in)[0])
         self._hearing = Hearing(decoder, state)
+        self._overlap = overlap(decoder.device)
 
         def room(*sizes: int, dtype: torch.dtype = decoder.dtype) -> Tensor:
             return torch.empty(sizes, device=decoder.device, dtype=dtype)
@@ -118,6 +120,7 @@ class Steps:
             SCALED=scaled,
             ACTIVATION=self._decoder.shape.activation if activated else "none",
             ADD=add,
+            **self._overlap,
         )
 
     def _attend_self(self, layer: Layer, state: State, index: int) -> None:
@@ -143,6 +146,7 @@ class Steps:
             SIZE=self._size,
             BLOCK=block,
             SCALED=scaled,
+            **self._overlap,
         )
         splits = self._hearing.columns(self._query, state, index)
         self._join(layer.out_self, self._rows, splits)
@@ -170,4 +174,5 @@ class Steps:
             SIZE=self._size,
             BLOCK=block,
             SCALED=scaled,
+            **self._overlap,
         )
