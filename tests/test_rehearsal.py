@@ -61,6 +61,8 @@ def test_nothing_has_drifted_before_anything_is_learnt(base: Path) -> None:
     student = trainee(base)
     adapt(student, RECIPE)
     pieces = [counting(0), counting(1, "fast drums")]
+    student.network.train()  # with dropout
+    assert student.network.config.decoder.dropout > 0
     assert float(student.drift(pieces, torch.ones(2)).detach()) == pytest.approx(0.0, abs=1e-6)
 
 
@@ -149,7 +151,7 @@ def test_what_is_rehearsed_is_kept(base: Path, tmp_path: Path) -> None:
     prepared = Prepared(pieces[:6], pieces[6:], {}, {})
     prompts = ["fast drums", "a waltz of strings", "a fast waltz", "strings"]
     drifts, losses = [], []
-    for keep in (0.0, 10.0):
+    for keep in (0.0, 2.0):
         student = trainee(base)
         rehearsed, others = (
             [
@@ -172,7 +174,7 @@ def test_what_is_rehearsed_is_kept(base: Path, tmp_path: Path) -> None:
             drifts.append(float(student.drift(others, torch.ones(4))))
         losses.append(history.best.loss / history.points[0].loss)
         assert (history.points[-1].drift is not None) == bool(keep)
-    assert drifts[1] < 0.6 * drifts[0]
+    assert drifts[1] < drifts[0] / 5
     assert max(losses) < 0.85
 
 

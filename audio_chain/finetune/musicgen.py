@@ -142,9 +142,14 @@ class MusicgenTrainee:
         )
 
     def drift(self, pieces: Sequence[Piece], kept: Tensor) -> Tensor:
-        """Mean Kullback-Leibler divergence of the adapted network's answers from the base's."""
+        """Mean Kullback-Leibler divergence of the adapted network's answers from the base's.
+
+        Both are asked with the same dropout, so that it is zero before anything is learnt.
+        """
         tokens = self._tokens(pieces)
-        with torch.no_grad(), unadapted(self.network):
+        device = self.network.device
+        chance = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        with torch.no_grad(), unadapted(self.network), chance:
             before = self._logits(tokens, pieces, kept)
         after = self._logits(tokens, pieces, kept)
         heard = tokens[..., 1:] != self._config.pad_token_id
