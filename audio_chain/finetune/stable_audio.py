@@ -44,7 +44,6 @@ TARGETS: Final = {"all": (*ATTENTION, "ff.net.0.proj", "ff.net.2"), "attention":
 LOOKS: Final = 4
 """Levels of noise that a piece is validated at, always the same: a quarter of the schedule each."""
 
-
 _KEPT: Final = 31
 """Tensors of the transformer's width that a block keeps for going back, counted on diffusers'."""
 
@@ -188,8 +187,7 @@ class StableAudioTrainee:
         self.network.eval()
         latents = self._sampled(prompt, seconds, seed)
         self.network.train(was_training)
-        samples = sound(self._parts.autoencoder, latents)
-        return Clip(samples[:, : round(seconds * self.coder.rate)].copy(), self.coder.rate)
+        return self.coder.decode(latents).cropped(0.0, seconds)
 
     def _sampled(self, prompt: str, seconds: float, seed: int) -> Tensor:
         """Latents of a piece, sampled as the checkpoint says, (channels, frames)."""
