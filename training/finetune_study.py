@@ -5,10 +5,10 @@
 
 The music is composed by `training.style`: some for learning, other pieces for validation and as
 the reference of FAD. ``main`` is the run on record; ``keep`` is the same without rehearsal;
-``ranks`` and ``minutes`` vary the rank and the amount of music. Each is `audio-chain finetune` with
-the settings that the results name; beside them stands the FAD that the codec alone leaves to real
-music of the style, which no adapter gets below. Stopped at any time, the same command goes on.
-Writes ``docs/results/finetune.json`` and ``docs/images/finetune.svg``, or
+``ranks``, on ten minutes of music, and ``minutes`` vary what they are called after. Each is
+`audio-chain finetune` with the settings that the results name; beside them stands the FAD that the
+codec alone leaves to real music of the style, which no adapter gets below. Stopped at any time, the
+same command goes on. Writes ``docs/results/finetune.json`` and ``docs/images/finetune.svg``, or
 ``finetune-stable-audio``.
 """
 
@@ -43,7 +43,7 @@ RANKS: Final = (2, 8, 32)
 KINDS: Final = ("main", "keep", "ranks", "minutes")
 
 _SONG_S: Final = 40.0
-_MAIN_SONGS: Final = 15  # ten minutes
+_SWEPT_SONGS: Final = 15  # ten minutes, for the ranks
 _HELD_OUT: Final = (64, 10.0)  # pieces, seconds
 _LEARN_SEED, _HELD_OUT_SEED = 1, 2
 _SECONDS: Final = 5.0  # of a piece, and of every clip that is measured
@@ -56,13 +56,16 @@ class Subject:
     Attributes
     ----------
     model : str
+    songs : int
+        Of `_SONG_S` seconds, in the main run.
     recipe : Recipe
-        Of its main run; the others take half of the steps.
+        Of the main run; those of the sweeps take half of the steps.
     results : str
         Name of the file that is written.
     """
 
     model: str
+    songs: int
     recipe: Recipe
     results: str
 
@@ -75,11 +78,13 @@ class Subject:
 SUBJECTS: Final = {
     "musicgen-nano": Subject(
         "musicgen-nano",
-        Recipe(steps=200, batch=4, learning_rate=2e-3, patience=1),
+        30,
+        Recipe(steps=200, batch=4, learning_rate=2e-3, patience=2),
         "finetune.json",
     ),
     "stable-audio-nano": Subject(
         "stable-audio-nano",
+        15,
         Recipe(steps=200, learning_rate=2e-3),
         "finetune-stable-audio.json",
     ),
@@ -111,13 +116,13 @@ def runs(kind: str, subject: Subject) -> Iterator[Run]:
     full = Plan(style_clips=48, prompts=48, seconds=_SECONDS)
     brief = Plan(style_clips=24, prompts=16, seconds=_SECONDS)
     if kind == "main":
-        yield Run("main", _MAIN_SONGS, subject.recipe, full)
+        yield Run("main", subject.songs, subject.recipe, full)
     elif kind == "keep":
-        yield Run("keep-0", _MAIN_SONGS, replace(subject.recipe, keep=0.0, sample_every=0), full)
+        yield Run("keep-0", subject.songs, replace(subject.recipe, keep=0.0, sample_every=0), full)
     elif kind == "ranks":
         for rank in RANKS:
             recipe = replace(subject.short, rank=rank, alpha=2.0 * rank)
-            yield Run(f"rank-{rank}", _MAIN_SONGS, recipe, brief)
+            yield Run(f"rank-{rank}", _SWEPT_SONGS, recipe, brief)
     else:
         for minutes in MINUTES:
             songs = max(1, round(60 * minutes / _SONG_S))
