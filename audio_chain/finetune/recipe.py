@@ -61,7 +61,7 @@ class Recipe:
     warm_up: int = 10
     weight_decay: float = 0.0
     caption_dropout: float = 0.15
-    keep: float = 2.0
+    keep: float = 3.0
     every: int = 25
     patience: int = 4
     sample_every: int = 100

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from audio_chain.finetune.trainee import Trainee
 
-REHEARSED: Final = 48
-"""Pieces: each genre twice."""
+REHEARSED: Final = 96
+"""Pieces: each genre four times."""
 
 LONGEST_S: Final = 10.0
 """Seconds of a piece, at most."""
