@@ -27,7 +27,7 @@ from audio_chain.generate.musicgen.kernels.embedding import embed
 from audio_chain.generate.musicgen.kernels.hearing import SPLIT
 from audio_chain.generate.musicgen.kernels.many import BLOCK
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
-from audio_chain.generate.musicgen.kernels.step import blocks, group
+from audio_chain.generate.musicgen.kernels.step import WARPS, blocks, group
 from benchmarks.random_musicgen import SHAPES
 
 TARGET: Final = GPUTarget("cuda", 90, 32)
@@ -63,14 +63,14 @@ def cases(size: str, rows: int, scaled: bool) -> Iterator[Case]:
         padded, block, _ = blocks(inputs, outputs)
         own: dict[str, Any] = {"INPUTS": inputs, "PADDED": padded, "BLOCK": block}
         own |= {"NORM": norm, "ACTIVATION": activation, "ADD": add}
-        yield project, several | own, types, 4
+        yield project, several | own, types, WARPS
     size_of_head = {"WIDTH": width, "SIZE": width // shape["heads"]}
     padded, block, _ = blocks(width, 3 * width)
-    yield project_self, several | size_of_head | {"PADDED": padded, "BLOCK": block}, types, 4
+    yield project_self, several | size_of_head | {"PADDED": padded, "BLOCK": block}, types, WARPS
     padded, block, _ = blocks(width, width)
     for splits in (1, 2, 6):
         own = size_of_head | {"PADDED": padded, "BLOCK": block, "SPLITS": splits}
-        yield project_heard, several | own, types, 4
+        yield project_heard, several | own, types, WARPS
 
 
 def between(size: str, rows: int) -> Iterator[Case]:

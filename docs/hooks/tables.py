@@ -237,6 +237,25 @@ def musicgen_speed(found: Any, kind: str) -> str:
     )
 
 
+def stable_audio_speed(found: Any) -> str:
+    """Sampling at Open 1.0's sizes, ours and diffusers'."""
+    cells = [
+        [
+            batch,
+            engine,
+            *(
+                plain(row[engine][name], digits)
+                for name, digits in (("steps_a_second", 1), ("peak_gb", 1))
+            ),
+            plain(row["ratio"], 2) if engine == "audio-chain" else "",
+        ]
+        for batch, row in found["batches"].items()
+        for engine in ("diffusers", "audio-chain")
+    ]
+    head = ["pieces", "engine", "steps a second", "most memory (GB)", "times diffusers"]
+    return f"{table(head, cells)}\n\n{found['device']}, {found['steps']} steps of 47 s of stereo."
+
+
 def musicgen_start(found: Any) -> str:
     """From a checkpoint on a warm disk to the first step, ours and transformers'."""
     cells = [
@@ -332,6 +351,11 @@ MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
         "musicgen-speed",
         partial(musicgen_speed, kind="cuda"),
         "python -m benchmarks.musicgen --device cuda",
+    ),
+    "stable-audio-speed": (
+        "stable-audio-speed",
+        stable_audio_speed,
+        "python -m benchmarks.stable_audio open",
     ),
     "musicgen-start": ("musicgen-speed", musicgen_start, "python -m benchmarks.musicgen"),
     "fad-speed": ("fad-speed", fad_speed, "python -m benchmarks.fad"),

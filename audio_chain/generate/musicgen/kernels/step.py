@@ -23,6 +23,9 @@ TILE: Final = 8192
 PROGRAMS: Final = 192
 """A small weight is better read by so many, a little each, than by fewer."""
 
+WARPS: Final = 4
+"""Of 32 threads each, of a program."""
+
 
 def _parts(matrix: Matrix) -> tuple[Tensor, Tensor, bool]:
     """Values, scale, and whether there is one."""
@@ -120,6 +123,7 @@ class Steps:
             SCALED=scaled,
             ACTIVATION=self._decoder.shape.activation if activated else "none",
             ADD=add,
+            num_warps=WARPS,
             **self._overlap,
         )
 
@@ -146,6 +150,7 @@ class Steps:
             SIZE=self._size,
             BLOCK=block,
             SCALED=scaled,
+            num_warps=WARPS,
             **self._overlap,
         )
         splits = self._hearing.columns(self._query, state, index)
@@ -174,5 +179,6 @@ class Steps:
             SIZE=self._size,
             BLOCK=block,
             SCALED=scaled,
+            num_warps=WARPS,
             **self._overlap,
         )
