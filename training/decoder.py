@@ -43,6 +43,12 @@ class ConditionedDecoder(nn.Module):
         super().__init__()
         self.decoder = MusicgenForCausalLM(config)
         self.enc_to_dec_proj = nn.Linear(text_width, config.hidden_size)
+        # transformers' own output_hidden_states would break torch.compile's graph at every layer
+        half = self.decoder.model.decoder.layers[config.num_hidden_layers // 2 - 1]
+        half.register_forward_hook(self._keep)
+
+    def _keep(self, layer: nn.Module, given: object, states: Tensor | tuple[Tensor, ...]) -> None:
+        self._middle = states[0] if isinstance(states, tuple) else states
 
     def forward(
         self, tokens: Tensor, text: Tensor, mask: Tensor, kept: Tensor
@@ -68,11 +74,9 @@ class ConditionedDecoder(nn.Module):
             encoder_hidden_states=states,
             encoder_attention_mask=mask,
             use_cache=False,
-            output_hidden_states=True,
         )
-        middle: Tensor = output.hidden_states[self.decoder.config.num_hidden_layers // 2]
         logits: Tensor = output.logits
-        return logits.view(batch, books, frames, -1), middle
+        return logits.view(batch, books, frames, -1), self._middle
 
 
 @torch.no_grad()

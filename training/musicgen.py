@@ -117,7 +117,8 @@ def train(options: argparse.Namespace) -> None:
     encoder = AutoModel.from_pretrained(options.text, dtype=dtype).to(device).eval()
     config = decoder_config(CODEC.codebook_size, CODEC.num_quantizers)
     pad = CODEC.codebook_size
-    model = ConditionedDecoder(config, encoder.config.hidden_size).to(device)
+    # nothing drops out; in training mode the layers' unused coin would break torch.compile's graph
+    model = ConditionedDecoder(config, encoder.config.hidden_size).to(device).eval()
     if options.go_on is not None:
         load_exported(model, options.go_on)
     head = TempoHead(config.hidden_size).to(device)
