@@ -51,6 +51,11 @@ def test_the_decoder_goes_on_from_the_shipped_one_if_asked(tmp_path: Path) -> No
     asked.go_on = True
     arguments = commands(asked, gpus=0)["musicgen"][0]
     assert arguments[arguments.index("--go-on") + 1] == str(WEIGHTS / "musicgen-nano")
+    diffusion = options(tmp_path, "stable-audio")
+    diffusion.go_on = True
+    plan = commands(diffusion, gpus=1)
+    assert "bottleneck" not in plan  # its latents are those of the shipped autoencoder
+    assert str(WEIGHTS / "stable-audio-nano") in plan["stable-audio"][0]
 
 
 def test_audio_is_emptied_once_both_who_read_it_have(tmp_path: Path) -> None:

@@ -152,6 +152,21 @@ def test_what_is_exported_loads_in_diffusers(
     index = json.loads((made / "model_index.json").read_text())
     assert index["transformer"] == ["diffusers", "StableAudioDiTModel"]
 
+    # and is what a further training starts from
+    before = load_file(run / "state.safetensors")
+    begun = train(
+        monkeypatch,
+        tmp_path / "more",
+        *arguments(folder, "words"),
+        f"--go-on={made}",
+        "--peak=0",
+    )
+    averaged = [name for name in before if name.startswith("extra.")]
+    for name in averaged:
+        assert torch.equal(begun[name], before[name].half().float()), name
+    with pytest.raises(SystemExit, match="doesn't hold an exported pipeline"):
+        train(monkeypatch, tmp_path / "none", *arguments(folder, "words"), f"--go-on={folder}")
+
 
 class Oracle(nn.Module):
     """Knows the latents, and so tells the right v."""

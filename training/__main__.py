@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -37,7 +38,7 @@ BUSY: Final = 8
 """Cores that rendering leaves to the other stages, where there are many."""
 
 GOING_ON: Final = 6e-4
-"""Highest learning rate of a decoder that has learned already: half of a new one's."""
+"""Highest learning rate of a model that has learned already: half of a new one's, or so."""
 
 
 def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str], int]]:
@@ -77,6 +78,8 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     }
     diffused = ["--latents", encoding["train"][0], "--held-out", encoding["held"][0], *words]
     diffused += ["--shards", kept, "--minutes", str(options.minutes)]
+    if options.go_on:
+        diffused += ["--go-on", str(WEIGHTS / "stable-audio-nano"), "--peak", str(GOING_ON)]
     emptying = ["--keep", str(KEPT)]
     both = {"musicgen", "stable-audio"} <= set(options.only)
     adapter = ["--base", str(options.base), "--out", str(work / "rewriter")]
@@ -108,7 +111,9 @@ def commands(options: argparse.Namespace, gpus: int) -> dict[str, tuple[list[str
     if "musicgen" in wanted:
         wanted |= {"held-out-codes", "codes"}
     if "stable-audio" in wanted:
-        wanted |= {"bottleneck", "held-out-latents", "latents"}
+        wanted |= {"held-out-latents", "latents"}
+        if not options.go_on:  # else it is the shipped one
+            wanted.add("bottleneck")
     if "clap" in wanted:
         wanted |= {"held-out-lessons", "lessons"}
     if wanted - {"rewriter"}:
@@ -156,7 +161,9 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=25, help="when decoder and diffusion are to be done"
     )
-    parser.add_argument("--go-on", action="store_true", help="start from the shipped decoder")
+    parser.add_argument(
+        "--go-on", action="store_true", help="start decoder and diffusion from those shipped"
+    )
     parser.add_argument("--shards", type=int, default=1600, help="of 200 pieces to train on")
     parser.add_argument("--text", type=Path, help="sentence encoder; by default the catalogue's")
     parser.add_argument("--base", type=Path, help="GGUF of the rewriter's base model; likewise")
@@ -167,6 +174,9 @@ def main() -> None:
     if options.base is None and "rewriter" in options.only:
         folder = models.folders(models.CATALOGUE["smollm2-135m"])["smollm2-135m"]
         options.base = next(folder.glob("*.gguf"))
+    if options.go_on and "stable-audio" in options.only:
+        shipped = WEIGHTS / "stable-audio-nano/vae"
+        shutil.copytree(shipped, options.work / "stable-audio/vae", dirs_exist_ok=True)
     try:
         run(commands(options, torch.cuda.device_count()), options.work)
     except ChainError as error:

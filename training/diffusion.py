@@ -9,6 +9,7 @@ n``, and the transformer is to tell ``v = cos(t pi/2) n - sin(t pi/2) x`` (Salim
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
@@ -19,6 +20,8 @@ from diffusers.schedulers.scheduling_cosine_dpmsolver_multistep import (
     CosineDPMSolverMultistepScheduler,
 )
 from torch import Tensor, nn
+
+from audio_chain.errors import UsageError
 
 HEAD: Final = 64
 SECONDS: Final = 10
@@ -108,6 +111,26 @@ class ConditionedTransformer(nn.Module):
             return_dict=False,
         )
         return cast(Tensor, output[0])
+
+
+def load_exported(model: ConditionedTransformer, folder: Path) -> None:
+    """Give a model the weights that `training.export` wrote to a folder.
+
+    Raises
+    ------
+    UsageError
+        The folder has none, or they are of another shape.
+    """
+    kinds = {"transformer": StableAudioDiTModel, "projection_model": StableAudioProjectionModel}
+    for name, kind in kinds.items():
+        wanted = getattr(model, name)
+        try:
+            found = kind.from_pretrained(folder / name, torch_dtype=torch.float32)
+            wanted.load_state_dict(found.state_dict())
+        except (OSError, RuntimeError) as error:
+            raise UsageError(
+                f"{folder} doesn't hold an exported pipeline of this shape ({name})"
+            ) from error
 
 
 def draw_times(uniform: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
+from audio_chain.errors import ChainError
 from training import checkpoint, diffusion
 from training.asked import OWN, draw
 from training.codes import TEXT_TOKENS
@@ -42,10 +44,10 @@ Objective = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """Error of each clip from latents, noise, times, states, kept captions, and seconds."""
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Rate at `step`: a short rise, then a cosine down to 1 %."""
+def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
+    """Rate at `step`: a short rise, then a cosine down to 1 % of `peak`."""
     rise = min(1.0, (step + 1) / WARM_UP)
-    return LEARNING_RATE * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+    return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 @torch.no_grad()
@@ -115,13 +117,15 @@ def train(options: argparse.Namespace) -> None:
         ).to(device)
 
     model, averaged = untrained(), untrained().requires_grad_(False)
+    if options.go_on is not None:
+        diffusion.load_exported(model, options.go_on)
     averaged.load_state_dict(model.state_dict())
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, LEARNING_RATE, betas=(0.9, 0.95), fused=True)
+    optimizer = torch.optim.AdamW(groups, options.peak, betas=(0.9, 0.95), fused=True)
     state, first = options.run / "state.safetensors", 0
     if options.resume and state.exists():
         first, extra = checkpoint.load(state, model, optimizer)
@@ -180,7 +184,7 @@ def train(options: argparse.Namespace) -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options.steps)
+            group["lr"] = learning_rate(step, options.steps, options.peak)
         optimizer.step()
         average(averaged, model, step)
         if (step + 1) % options.log_every == 0:
@@ -224,13 +228,18 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--shards", type=int, default=100, help="shards to begin with")
     parser.add_argument("--minutes", type=float, default=0, help="be done so long after the start")
+    parser.add_argument("--go-on", type=Path, help="folder of an exported pipeline to start from")
+    parser.add_argument("--peak", type=float, default=LEARNING_RATE, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--log-every", type=int, default=500)
     parser.add_argument("--save-every", type=int, default=3000)
-    train(parser.parse_args())
+    try:
+        train(parser.parse_args())
+    except ChainError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
