@@ -219,6 +219,20 @@ def test_an_adapters_own_sounds_are_not_learnt_from(folder: Path) -> None:
     assert result.report["found"]["files"] == 4
 
 
+def test_held_out_songs_keep_their_own_captions(tmp_path: Path) -> None:
+    """Also when they are called as songs to learn from are, and those have been captioned."""
+    folders = [tmp_path / name for name in ("songs", "aside")]
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        for number in range(3):
+            encode(tune(12, 10 * seed + number), folder / f"{number}.flac")
+            (folder / f"{number}.txt").write_text(f"{folder.name} {number}")
+    found = [prepared(folders[0], tmp_path / "out", held_out=folders[1]) for _ in range(2)]
+    for result in found:
+        for name, pieces in (("songs", result.train), ("aside", result.validation)):
+            assert {piece.caption for piece in pieces} == {f"{name} {one}" for one in range(3)}
+
+
 def test_held_out_songs_stay_apart(folder: Path, tmp_path: Path) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()

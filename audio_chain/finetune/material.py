@@ -74,13 +74,21 @@ class Dropped:
 
 
 def find_songs(
-    folder: Path, out: Path, table: Path | None = None
+    folder: Path, out: Path, table: Path | None = None, *, edited: bool = True
 ) -> tuple[list[Song], list[Dropped]]:
     """Find audio and captions.
 
     A caption is the first that there is of: the song's row in ``captions.jsonl`` of `out`, where
     it was written before and perhaps edited; its row in `table`, or in a ``captions.jsonl`` or
     ``captions.csv`` of the folder; ``song.txt`` or ``song.json`` beside ``song.mp3``.
+
+    Parameters
+    ----------
+    folder, out : Path
+    table : Path, optional
+    edited : bool
+        Whether the first of these is looked at: it tells of the songs to learn from, and others
+        may have the same names.
 
     Returns
     -------
@@ -104,7 +112,7 @@ def find_songs(
     rows: dict[Path, tuple[str, str]] = {}
     for one in reversed(tables):
         rows |= {path: (text, one.name) for path, text in read_table(one, folder).items()}
-    kept = _edited(out / EDITABLE, folder)
+    kept = _edited(out / EDITABLE, folder) if edited else {}
     songs, dropped = [], []
     for path in paths:
         file = path.relative_to(folder).as_posix()

@@ -117,13 +117,13 @@ def prepare(
     settings = preparation or Preparation()
     cache = cache or cache_dir() / "finetune"
 
-    def read(where: Path, table: Path | None) -> _Folder:
-        songs, dropped = material.find_songs(where, out, table)
+    def read(where: Path, table: Path | None, edited: bool) -> _Folder:
+        songs, dropped = material.find_songs(where, out, table, edited=edited)
         readers = [SongReader(song, coder, captioner, settings.slicing, cache) for song in songs]
         return _read(readers, settings, dropped, progress)
 
-    here = read(folder, table)
-    aside = read(held_out, None) if held_out else None
+    here = read(folder, table, True)
+    aside = read(held_out, None, False) if held_out else None
     takes = [*(aside.takes if aside else ()), *here.takes]
     again = repeated(takes)
     dropped = [*here.dropped, *(aside.dropped if aside else ()), *dict.fromkeys(again.values())]
