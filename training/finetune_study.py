@@ -79,7 +79,7 @@ SUBJECTS: Final = {
     "musicgen-nano": Subject(
         "musicgen-nano",
         30,
-        Recipe(steps=200, batch=4, learning_rate=2e-3, patience=2),
+        Recipe(steps=100, batch=4, learning_rate=2e-3),
         "finetune.json",
     ),
     "stable-audio-nano": Subject(

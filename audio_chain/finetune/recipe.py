@@ -35,7 +35,8 @@ class Recipe:
     weight_decay : float
     caption_dropout : float
         Share of captions that are left out, so that guidance has something to guide away from
-        (Ho and Salimans 2022): of ordinary pieces where those are rehearsed, else of the style's.
+        (Ho and Salimans 2022). Where ordinary pieces are rehearsed, half of their captions are left
+        out instead.
     keep : float
         Weight of answering ordinary prompts as the base model does, beside the loss of the style;
         0 for not at all.
@@ -61,7 +62,7 @@ class Recipe:
     warm_up: int = 10
     weight_decay: float = 0.0
     caption_dropout: float = 0.15
-    keep: float = 3.0
+    keep: float = 4.0
     every: int = 25
     patience: int = 4
     sample_every: int = 100

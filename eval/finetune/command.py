@@ -79,7 +79,7 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
         "batch": "pieces a step",
         "accumulate": "parts that a batch is computed in, to save memory",
         "learning_rate": "its highest value",
-        "caption_dropout": "share of captions left out",
+        "caption_dropout": "share of captions left out, with --keep 0",
         "keep": "weight of staying as it is for ordinary prompts; 0 for not",
         "every": "steps between validations",
         "patience": "validations without gain after which to stop",
