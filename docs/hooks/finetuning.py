@@ -18,6 +18,7 @@ def study(found: Any) -> str:
         cells.append([row["measure"], *sides, change, row["better"]])
     recipe, best = run["recipe"], run["best"]
     spent = run["processor_seconds"]
+    floor = found.get("codec_floor")
     return "\n\n".join(
         [
             table(["measure", "before", "after", "change", "better"], cells),
@@ -25,13 +26,41 @@ def study(found: Any) -> str:
             f"minutes of music, batches of {recipe['batch']}, stopped after {run['steps']} "
             f"steps, the best at {best['step']}: validation loss {run['first']['loss']:.3f} "
             f"before, {best['loss']:.3f} after."
-            + (f" {spent / 60:.1f} minutes of one processor." if spent else ""),
+            + (f" {spent / 60:.1f} minutes of one processor." if spent else "")
+            + (
+                f" Real music of the style has FAD {estimate(floor['fad'], digits=3)} once it went "
+                "through the codec: no adapter gets below that."
+                if floor
+                else ""
+            ),
         ]
     )
 
 
+def choice(found: Any) -> str:
+    """The trials that the recipe was chosen by."""
+    cells = []
+    for run in found["runs"]:
+        low, high = run["clap_interval"]
+        cells.append(
+            [
+                run["method"],
+                run["weights"],
+                plain(run["keep"], 0),
+                str(run["ordinary"]),
+                str(run["minutes"]),
+                str(run["steps"]),
+                plain(run["validation_loss"], 3),
+                f"{run['fad_change']:+.0f} %",
+                f"{run['clap_change']:+.0f} % ({low:+.0f} to {high:+.0f})",
+            ]
+        )
+    head = ["", "weights", "\\(\\lambda\\)", "ordinary pieces", "minutes of music", "steps"]
+    return table([*head, "validation loss", "FAD to the style", "CLAP score, ordinary"], cells)
+
+
 def sweeps(found: Any) -> str:
-    """Ranks and amounts of music beside each other, one row a run."""
+    """Without rehearsal, ranks and amounts of music beside the run on record, one row a run."""
     cells = []
     for name, run in found["runs"].items():
         rows = {row["measure"]: row for row in run["measured"]["rows"]}
@@ -39,15 +68,17 @@ def sweeps(found: Any) -> str:
         cells.append(
             [
                 name.replace("-", " "),
+                plain(run["recipe"]["keep"], 1),
                 str(run["recipe"]["rank"]),
                 plain(run["minutes"], 1),
                 plain(run["best"]["loss"], 3),
                 *(plain(fad[side]["value"], 3) for side in ("before", "after")),
                 *(plain(clap[side]["value"], 3) for side in ("before", "after")),
+                f"{100 * (clap['ratio']['value'] - 1):+.0f} %",
             ]
         )
-    head = ["run", "rank", "minutes", "validation loss", "FAD before", "FAD after"]
-    return table([*head, "CLAP score before", "CLAP score after"], cells)
+    head = ["run", "keep", "rank", "minutes", "validation loss", "FAD before", "FAD after"]
+    return table([*head, "CLAP score before", "CLAP score after", "change"], cells)
 
 
 def speed(found: Any) -> str:
@@ -57,3 +88,21 @@ def speed(found: Any) -> str:
         for name, row in found["rows"].items()
     ]
     return table(["", "steps a second", "peak memory, GB"], cells)
+
+
+def parallel(found: Any) -> str:
+    """The same training in one process and in several."""
+    cells = [
+        [
+            str(row["processes"]),
+            plain(row["steps_a_second"], 2),
+            plain(row["peak_gb"], 2),
+            plain(row["loss_before"], 4),
+            plain(row["loss_after"], 4),
+        ]
+        for row in found["rows"]
+    ]
+    head = ["processes", "steps a second", "peak memory, GB", "loss before", "loss after"]
+    platform = found["platform"]
+    where = platform.get("gpu") or f"{platform['cores']} cores"
+    return table(head, cells) + f"\n\n{found['ratio']:.2f} times as fast. On {where}."

@@ -370,6 +370,12 @@ MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
         "python -m training.finetune_study WORK --model stable-audio-nano --only main",
     ),
     "finetune-speed": ("finetune-speed", finetuning.speed, "python -m benchmarks.finetune"),
+    "finetune-choice": ("finetune-choice", finetuning.choice, "trials"),
+    "finetune-parallel": (
+        "finetune-parallel",
+        finetuning.parallel,
+        "python -m benchmarks.finetune_parallel",
+    ),
     "estimators": ("adherence", estimators, "python -m training.estimator_error"),
 }
 """For each table its file, how it is made, and the command that measures when none is recorded."""
