@@ -15,13 +15,10 @@ from typing import Final
 import torch
 
 from audio_chain.generate.musicgen.checkpoint import Parts, assemble
-from audio_chain.generate.musicgen.conditions import ROOM, Reader
-from audio_chain.generate.musicgen.decoding import Condition, Loop
-from audio_chain.generate.musicgen.delay import delayed, delays
 from audio_chain.generate.musicgen.kernels import step
 from benchmarks.gauges import Clock
-from benchmarks.musicgen import SAMPLING
-from benchmarks.random_musicgen import PROMPT, SHAPES, random_model, tokenizer
+from benchmarks.musicgen import prepared
+from benchmarks.random_musicgen import SHAPES, random_model, tokenizer
 
 TILES: Final = (2048, 4096, 8192, 16384)
 PROGRAMS: Final = (128, 192, 400)
@@ -31,25 +28,17 @@ STEPS: Final = 200
 
 def milliseconds(parts: Parts, batch: int) -> float:
     """Of a step, in kernels made anew."""
-    decoder, shape = parts.decoder, parts.decoder.shape
-    states, mask = Reader(parts).texts(PROMPT)
-    lags = delays(shape.codebooks, shape.channels)
-    columns = -(-states.shape[1] // ROOM) * ROOM
-    steps = STEPS + max(lags)
-    loop = Loop(decoder, SAMPLING, seeds=range(batch), columns=columns, texts=1, steps=steps)
+    loop, opened = prepared(parts, batch, STEPS)
     if loop.failure:
         raise SystemExit(f"error: {loop.failure}")
-    given = torch.zeros(batch, shape.codebooks, 0, dtype=torch.long, device=decoder.device)
-    pattern = delayed(given, lags, [STEPS] * batch, steps, shape.pad)
-    guidance = [SAMPLING.schedule(STEPS, 0, steps)] * batch
-    loop.open([Condition(states, mask)] * batch, pattern, 0, guidance)
+    opened()
     loop.advance()
 
     def run() -> None:
         for _ in range(STEPS - 1):
             loop.advance()
 
-    return 1e3 * Clock(decoder.device)(run) / (STEPS - 1)
+    return 1e3 * Clock(parts.decoder.device)(run) / (STEPS - 1)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +55,26 @@ def weight_bytes(size: str, precision: str) -> float:
     layer = 6 * width * width + 2 * width * shape["ffn"]
     each = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}[precision]
     return float(each * (shape["layers"] * layer + 4 * 2048 * width))
+
+
+def prepared(parts: Parts, batch: int, steps: int) -> tuple[Loop, Callable[[], None]]:
+    """A loop for pieces of so many frames, guided, and what opens it: again and again."""
+    decoder, shape = parts.decoder, parts.decoder.shape
+    states, mask = Reader(parts).texts(PROMPT)
+    lags = delays(shape.codebooks, shape.channels)
+    columns = steps + max(lags)
+    loop = Loop(
+        decoder,
+        SAMPLING,
+        seeds=range(batch),
+        columns=-(-states.shape[1] // ROOM) * ROOM,
+        texts=1,
+        steps=columns,
+    )
+    given = torch.zeros(batch, shape.codebooks, 0, dtype=torch.long, device=decoder.device)
+    pattern = delayed(given, lags, [steps] * batch, columns, shape.pad)
+    guidance = [SAMPLING.schedule(steps, 0, columns)] * batch
+    return loop, lambda: loop.open([Condition(states, mask)] * batch, pattern, 0, guidance)
 
 
 class Bench:
@@ -100,24 +120,8 @@ class Bench:
 
     def ours(self, parts: Parts, precision: str, batch: int) -> Iterator[tuple[str, Any]]:
         """Our loop, alone: the row; how long the first step takes; a profile."""
-        decoder, steps = parts.decoder, OUR_STEPS[self.device.type]
-        shape = decoder.shape
-        states, mask = Reader(parts).texts(PROMPT)
-        lags = delays(shape.codebooks, shape.channels)
-        loop = Loop(
-            decoder,
-            SAMPLING,
-            seeds=range(batch),
-            columns=-(-states.shape[1] // ROOM) * ROOM,
-            texts=1,
-            steps=steps + max(lags),
-        )
-        given = torch.zeros(batch, shape.codebooks, 0, dtype=torch.long, device=self.device)
-        pattern = delayed(given, lags, [steps] * batch, steps + max(lags), shape.pad)
-        guidance = [SAMPLING.schedule(steps, 0, steps + max(lags))] * batch
-
-        def opened() -> None:
-            loop.open([Condition(states, mask)] * batch, pattern, 0, guidance)
+        steps = OUR_STEPS[self.device.type]
+        loop, opened = prepared(parts, batch, steps)
 
         def run(count: int) -> None:
             for _ in range(count):

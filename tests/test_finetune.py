@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from killed_training import whole_and_broken
 from lora_adapters import with_adapter
-from musicgen_models import tiny, tokenizer
+from musicgen_models import saved, tiny, tokenizer
 
 from audio_chain import models
 from audio_chain.clip import Clip
@@ -39,10 +40,7 @@ FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    tiny().save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
-    return folder
+    return saved(tiny(), tmp_path_factory.mktemp("base"))
 
 
 def trainee(base: Path) -> Any:
@@ -116,22 +114,7 @@ def test_it_learns_and_peft_loads_it(base: Path, prepared: Prepared, tmp_path: P
 def test_a_killed_training_comes_to_the_same_adapter(
     base: Path, prepared: Prepared, tmp_path: Path
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for folder in (whole, broken):
-        folder.mkdir()
-    done = train(trainee(base), prepared, RECIPE, whole)
-
-    def killed(step: float, steps: float) -> None:
-        if step == 6:  # two steps after a validation
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(trainee(base), prepared, RECIPE, broken, progress=killed)
-    read_adapter(broken)  # it can be used already
-    again = train(trainee(base), prepared, RECIPE, broken)
-    assert [point.loss for point in again.history.points] == [
-        point.loss for point in done.history.points
-    ]
+    whole, broken = whole_and_broken(lambda: trainee(base), prepared, RECIPE, tmp_path)
     for name in FILES:
         assert (broken / name).read_bytes() == (whole / name).read_bytes()
     assert len((broken / training.JOURNAL).read_text().splitlines()) == 4

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from killed_training import whole_and_broken
 from lora_adapters import with_adapter
 from stable_audio_models import CHANNELS, HOP, RATE, WINDOW, of_any_length, saved, tiny
 
@@ -191,22 +192,7 @@ def test_our_engine_plays_what_was_trained(base: Path, prepared: Prepared, tmp_p
 def test_a_killed_training_comes_to_the_same_adapter(
     base: Path, prepared: Prepared, tmp_path: Path
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for folder in (whole, broken):
-        folder.mkdir()
-    done = train(trainee(base), prepared, RECIPE, whole)
-
-    def killed(step: float, steps: float) -> None:
-        if step == 6:  # two steps after a validation
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(trainee(base), prepared, RECIPE, broken, progress=killed)
-    read_adapter(broken)  # it can be used already
-    again = train(trainee(base), prepared, RECIPE, broken)
-    assert [point.loss for point in again.history.points] == [
-        point.loss for point in done.history.points
-    ]
+    whole, broken = whole_and_broken(lambda: trainee(base), prepared, RECIPE, tmp_path)
     tensors = "adapter_model.safetensors"
     assert (broken / tensors).read_bytes() == (whole / tensors).read_bytes()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from musicgen_models import tiny, tokenizer
+from musicgen_models import saved, tiny
 from safetensors.torch import load_file
 
 from audio_chain.audio import encode
@@ -31,9 +31,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     model = tiny(limit=200)
     model.config.decoder.dropout = 0.0
-    model.save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
-    return folder
+    return saved(model, folder)
 
 
 @pytest.fixture(scope="module")

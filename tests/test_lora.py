@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lora_adapters import random_adapter, with_adapter
-from musicgen_models import codes_of, tiny, tokenizer
+from musicgen_models import codes_of, saved, tiny, tokenizer
 from safetensors.torch import load_file, save_file
 
 import cli
@@ -36,10 +36,7 @@ PROMPT = "sad piano waltz"
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a whole tiny checkpoint."""
-    folder = tmp_path_factory.mktemp("base")
-    tiny().save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
-    return folder
+    return saved(tiny(), tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from musicgen_models import CPU, codes_of, tiny, tokenizer
+from musicgen_models import CPU, codes_of, saved, tiny
 from transformers import MusicgenForConditionalGeneration
 
 from audio_chain import models
@@ -107,8 +107,7 @@ def test_nano_decodes_as_in_transformers(nano: MusicgenGenerator) -> None:
 
 
 def test_a_whole_checkpoint_loads_and_plays(tmp_path: Any) -> None:
-    tiny(channels=2).save_pretrained(tmp_path)
-    tokenizer().save_pretrained(tmp_path)
+    saved(tiny(channels=2), tmp_path)
     generator = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, "fp32"))
     (clip,) = generator.generate(GenerationRequest(("sad piano",), 0.2, (3,)))
     assert clip.rate == 32_000

@@ -15,7 +15,7 @@ import pytest
 import scipy.signal
 import torch
 import transformers
-from musicgen_models import CHROMA_LENGTH, CPU, codes_of, player, tiny, tokenizer
+from musicgen_models import CHROMA_LENGTH, CPU, codes_of, player, saved, tiny, tokenizer
 
 from audio_chain.audio import Clip
 from audio_chain.errors import UsageError
@@ -168,8 +168,7 @@ def test_the_melody_matters_and_company_does_not() -> None:
 
 def test_a_whole_melody_checkpoint_loads(tmp_path: Any) -> None:
     model, generator = loaded(2)
-    model.save_pretrained(tmp_path)
-    tokenizer().save_pretrained(tmp_path)
+    saved(model, tmp_path)
     (tmp_path / "preprocessor_config.json").write_text('{"hop_length": 2048, "chunk_length": 10}')
     again = MusicgenGenerator("tiny", "musicgen", load_whole(tmp_path, CPU, "fp32"))
     assert again._parts.melody is not None

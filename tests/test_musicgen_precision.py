@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from musicgen_models import CPU, codes_of, player, tiny, tokenizer
+from musicgen_models import CPU, codes_of, player, saved, tiny, tokenizer
 from safetensors.torch import load_file, save_file
 
 from audio_chain import models
@@ -193,8 +193,7 @@ def test_unknown_precisions_are_refused() -> None:
 
 
 def test_a_checkpoint_without_a_tensor_is_named(tmp_path: Any) -> None:
-    tiny().save_pretrained(tmp_path)
-    tokenizer().save_pretrained(tmp_path)
+    saved(tiny(), tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     gone = next(name for name in sorted(tensors) if name.startswith("text_encoder.encoder.block"))
     del tensors[gone]

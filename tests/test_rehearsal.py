@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from lora_adapters import with_adapter
-from musicgen_models import tiny, tokenizer
+from musicgen_models import saved, tiny, tokenizer
 
 from audio_chain import models
 from audio_chain.errors import ChainError
@@ -32,10 +32,7 @@ RECIPE = Recipe(rank=4, alpha=8, steps=24, batch=4, learning_rate=3e-2, every=24
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    tiny().save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
-    return folder
+    return saved(tiny(), tmp_path_factory.mktemp("base"))
 
 
 def trainee(base: Path) -> Any:
