@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModel
 
 from audio_chain import models
-from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
+from audio_chain.nano.codec import ResidualQuantizer, SpectralCodecConfig, SpectralCodecModel
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,18 @@ def test_fewer_codebooks_decode_too(codec: SpectralCodecModel) -> None:
         for books in range(1, 5)
     ]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_the_nearest_sum_of_entries_is_found() -> None:
+    """Of three codebooks of four entries no path is dropped: the search is exhaustive."""
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(
+        SpectralCodecConfig(codebook_dim=3, codebook_size=4, num_quantizers=3)
+    )
+    latents = torch.randn(2, 3, 200) * 0.2
+    every = torch.cartesian_prod(*[torch.arange(4)] * 3)
+    distances = torch.cdist(latents.transpose(1, 2), quantizer.decode(every.t()[None])[0].t()[None])
+    assert torch.equal(quantizer.encode(latents).transpose(1, 2), every[distances.argmin(2)])
 
 
 def test_wrong_codes_are_named(codec: SpectralCodecModel) -> None:

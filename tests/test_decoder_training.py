@@ -20,10 +20,13 @@ from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape, State
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.delay import delays, undelayed
 from audio_chain.generate.musicgen.sampling import Sampling
-from training import asked, codes, decoder, musicgen, tempo_head, tempo_reading
+from training import asked, codes, decoder, musicgen, pulse_head, tempo_reading
 from training.factory.captions import caption
+from training.factory.compose import compose
 from training.factory.dataset import CAPTIONS, Piece, plan
+from training.factory.sampling import RATE
 from training.held_out import HeldOut
+from training.pulse_head import FRAME_RATE
 
 CPU = torch.device("cpu")
 
@@ -97,11 +100,11 @@ def test_surprise_is_minus_the_log_probability_of_each_code() -> None:
 
 def test_a_step_is_one_graph() -> None:
     """Where torch.compile has to break it, a GPU waits for Python: 29 steps a second, not 41."""
-    model, head = tiny_decoder(), tempo_head.TempoHead(20)
+    model, head = tiny_decoder(), pulse_head.PulseHead(20)
 
     def loss(codes: Tensor, text: Tensor, mask: Tensor, kept: Tensor, begin: Tensor) -> Tensor:
         nats, states = decoder.surprise(model, codes, text, mask, kept, begin, 12)
-        return nats.mean() + head(states, torch.full((2,), 120)).mean()
+        return nats.mean() + head(states, torch.tensor([[120.0, 0.0], [90.0, 0.5]])).mean()
 
     told = torch._dynamo.explain(loss)(
         torch.randint(12, (2, 2, 9)),
@@ -149,27 +152,46 @@ def test_some_pieces_begin_later() -> None:
 
 
 def test_tempo_classes_are_as_wide_as_two_percent() -> None:
-    bpm = torch.arange(tempo_head.SLOWEST, tempo_head.FASTEST + 1)
-    classes = tempo_head.tempo_class(bpm)
+    bpm = torch.arange(pulse_head.SLOWEST, pulse_head.FASTEST + 1)
+    classes = pulse_head.tempo_class(bpm)
     assert classes[0] == 0
-    assert classes[-1] == tempo_head.CLASSES - 1
+    assert classes[-1] == pulse_head.CLASSES - 1
     fast = torch.linspace(100, 200, 10_000)
-    steps = tempo_head.tempo_class(fast).diff()
+    steps = pulse_head.tempo_class(fast).diff()
     width = np.diff(fast[1:][steps == 1].log())
     np.testing.assert_allclose(width, np.log(5.5) / 85, atol=1e-3)
     assert 0.019 < width.mean() < 0.021
-    assert tempo_head.tempo_class(torch.tensor([20, 400])).tolist() == [0, 85]
+    assert pulse_head.tempo_class(torch.tensor([20, 400])).tolist() == [0, 85]
 
 
-def test_the_head_is_asked_for_its_tempo_at_every_frame() -> None:
-    head = tempo_head.TempoHead(6)
+def test_the_head_is_asked_for_its_tempo_and_place_at_every_frame() -> None:
+    head = pulse_head.PulseHead(6)
     with torch.no_grad():
         head.linear.weight.zero_()
         head.linear.bias.zero_()
-        head.linear.bias[tempo_head.tempo_class(torch.tensor([120]))] = 3.0
-        nats = head(torch.randn(2, 7, 6), torch.tensor([120, 60], dtype=torch.int16))
-    others = np.log(np.exp(3) + tempo_head.CLASSES - 1)
-    np.testing.assert_allclose(nats, [[others - 3] * 7, [others] * 7], rtol=1e-5)
+        head.linear.bias[pulse_head.tempo_class(torch.tensor([120]))] = 3.0
+        head.linear.bias[pulse_head.CLASSES] = 2.0
+        nats = head(torch.randn(2, 50, 6), torch.tensor([[120, 0.0], [60, 0.5]]))
+    others = np.log(np.exp(3) + pulse_head.CLASSES - 1)
+    np.testing.assert_allclose(nats[:, 0], [[others - 3] * 50, [others] * 50], rtol=1e-5)
+    others = np.log(np.exp(2) + pulse_head.PLACES - 1)
+    assert (nats[0, 1] < others - 1).nonzero()[:, 0].tolist() == [0, 1, 25, 26]  # twice a second
+    assert (nats[1, 1] < others - 1).nonzero()[:, 0].tolist() == [25, 26, 27]  # half a beat later
+
+
+def test_places_follow_the_beats_of_a_rendered_click() -> None:
+    """Strokes of a machine's kick drum on the beat fall into the first or last place."""
+    found = []
+    for seed in range(12):
+        score, facts = compose(np.random.default_rng(seed), genre="house", drums=True)
+        (drums,) = (track for track in score.tracks if track.is_drums)
+        kicks = drums.starts[drums.pitches == 36] - score.start
+        seconds = kicks * score.samples_per_tick(RATE) / RATE
+        frames = (seconds[(seconds >= 0) & (seconds < 10)] * FRAME_RATE).astype(int)
+        pulse = torch.tensor([[float(facts.bpm), facts.beat]])
+        found += pulse_head.places(pulse, 500)[0, frames].tolist()
+    assert len(found) > 100
+    assert np.isin(found, [0, 15]).mean() > 0.9
 
 
 def test_pieces_that_begin_with_silence_are_left_out() -> None:

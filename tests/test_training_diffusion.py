@@ -38,6 +38,7 @@ FACTS = Attributes(
     energy=0.4,
     lead="piano",
     seconds=1.0,
+    beat=0.0,
 )
 RUN = {"steps": 3, "save-every": 2, "log-every": 1, "shards": 1, "device": "cpu", "batch": 2}
 

@@ -21,6 +21,7 @@ PLAIN = Attributes(
     energy=0.5,
     lead="piano",
     seconds=10.0,
+    beat=0.0,
 )
 
 

@@ -2,8 +2,8 @@
 
     python -m training.codec RUN --data SHARDS --held-out SHARDS [--steps N] [--resume]
 
-Reconstruction only: multi-resolution spectral distances, and the commitment of the encoder to
-its codebooks. The codebooks follow the latents as moving averages (van den Oord et al. 2017,
+Reconstruction only: multi-resolution spectral distances, that of the pitch classes, and the
+commitment of the encoder to its codebooks. The codebooks follow the latents as moving averages (van den Oord et al. 2017,
 appendix A.1); entries that die are put back onto latents of the batch. The network trains without
 quantization first: codebooks drawn from an untrained encoder collapse.
 """
@@ -14,6 +14,7 @@ import argparse
 import os
 import shutil
 import time
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,10 @@ COMPLEX: Final = 1.0
 DECAY: Final = 0.99
 DEAD: Final = 0.25
 WINDOWS: Final = (8192, 4096, 2048, 1024, 512, 256)
+CHROMA: Final = 10.0
+"""Weight of the pitch classes' distance."""
+LOWEST: Final = 60.0
+"""Hz, below which a spectrum of the longest window doesn't tell semitones apart."""
 
 
 class MovingCodebooks:
@@ -122,6 +127,29 @@ def spectral_distance(target: Tensor, output: Tensor) -> Tensor:
         total = total + F.l1_loss(a.log(), b.log()) + (a - b).norm() / a.norm()
         total = total + COMPLEX * (x - y).abs().mean() / a.mean()
     return total / len(WINDOWS)
+
+
+@cache
+def pitch_classes(rate: int, size: int, device: str) -> Tensor:
+    """Share of each frequency of a spectrum of `size` samples in the pitch classes, (12, bins)."""
+    hertz = torch.arange(1, size // 2 + 1) * rate / size
+    pitch = 12 * (hertz / 440).log2()
+    away = (pitch - torch.arange(12)[:, None] + 6) % 12 - 6
+    shares = (1 - away.abs()).clamp_min(0) * (hertz >= LOWEST)
+    return F.pad(shares, (1, 0)).to(device)
+
+
+def chroma_distance(target: Tensor, output: Tensor, rate: int) -> Tensor:
+    """1 less the cosine of pitch classes' amplitudes in each frame, mean of (batch, samples)."""
+    size = WINDOWS[0]
+    shares = pitch_classes(rate, size, str(target.device))
+    window = torch.hann_window(size, device=target.device)
+    x, y = (
+        shares @ torch.stft(audio, size, size // 4, window=window, return_complex=True).abs()
+        for audio in (target, output)
+    )
+    heard = x.norm(dim=1) > 1e-2
+    return ((1 - F.cosine_similarity(x, y, 1, eps=1e-2)) * heard).mean()
 
 
 def signal_to_noise(target: Tensor, output: Tensor) -> Tensor:
@@ -230,7 +258,8 @@ def train(options: argparse.Namespace) -> None:
             head = decoder(quantized)
         output = model.synthesis(head, samples)
         distance = spectral_distance(audio, output)
-        loss = distance + COMMITMENT * commitment
+        chroma = chroma_distance(audio, output, samples)
+        loss = distance + CHROMA * chroma + COMMITMENT * commitment
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -242,6 +271,7 @@ def train(options: argparse.Namespace) -> None:
                 step=step + 1,
                 rate=round((step + 1 - first) / (time.monotonic() - started), 2),
                 distance=round(distance.item(), 4),
+                chroma=round(chroma.item(), 5),
                 commitment=round(commitment.item(), 5),
                 snr_db=round(signal_to_noise(audio, output).median().item(), 2),
             )

@@ -4,9 +4,10 @@
 
 A shard of codes is ``NNNNN.safetensors``: the codec's ``codes``, int16 (pieces, books, frames),
 ``words``, the pieces' texts (see `training.asked`) as token ids, int16 (pieces, texts,
-`TEXT_TOKENS`), and ``bpm``, int16 (pieces,). Pieces that begin with silence are left out: a decoder
-that has learned to be silent for a while may stay so. Made beside the rendering and the training,
-which takes up new shards as they come.
+`TEXT_TOKENS`), and ``pulse``, float32 (pieces, 2): bpm, and the share of a beat that is over when
+the piece begins. Pieces that begin with silence are left out: a decoder that has learned to be
+silent for a while may stay so. Made beside the rendering and the training, which takes up new
+shards as they come.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def write_codes(
     parts = {
         "codes": coded(codec, torch.tensor(audio)[heard]),
         "words": tokenised(tokenizer, asked).short()[heard],
-        "bpm": torch.tensor([record["bpm"] for record in records]).short()[heard],
+        "pulse": torch.tensor([(float(r["bpm"]), r["beat"]) for r in records])[heard],
     }
     partial = target.with_suffix(".partial")
     save_file(parts, partial)
@@ -84,7 +85,7 @@ class Corpus:
         self._folder, self._device, self._taken = folder, device, 0
         self.codes = torch.empty(0, dtype=torch.int16, device=device)
         self.words = torch.empty(0, dtype=torch.int16, device=device)
-        self.bpm = torch.empty(0, dtype=torch.int16, device=device)
+        self.pulse = torch.empty(0, 2, device=device)
         while self._taken < shards:
             if not self.grow():
                 time.sleep(0.5)
@@ -98,15 +99,15 @@ class Corpus:
         if fresh:
             self.codes = torch.cat([self.codes, *(shard["codes"] for shard in fresh)])
             self.words = torch.cat([self.words, *(shard["words"] for shard in fresh)])
-            self.bpm = torch.cat([self.bpm, *(shard["bpm"] for shard in fresh)])
+            self.pulse = torch.cat([self.pulse, *(shard["pulse"] for shard in fresh)])
         return bool(fresh)
 
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes (size, books, frames), a text's token ids (size, words) and tempi, at random."""
+        """Codes (size, books, frames), a text's token ids (size, words) and pulses, at random."""
         device = self.codes.device
         row = torch.randint(len(self.codes), (size,), device=device)
         words = self.words[row, draw(size, self.words.shape[1], device)]
-        return self.codes[row], words, self.bpm[row]
+        return self.codes[row], words, self.pulse[row]
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ self (Ho and Salimans 2022).
 What a piece is asked to be is decided in its first seconds: later, the past says it better than any
 text, and nothing would ever be learned from the number in a prompt. So the first `FIRST_SECONDS`
 weigh more; now and then a piece's past is hidden up to some frame, from which on it is as if it
-began there; and the decoder has to name the tempo as well (see `training.tempo_head`).
+began there; and the decoder has to name the tempo and the place in the beat as well (see
+`training.pulse_head`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from training.decoder import (
     text_states,
 )
 from training.journal import Journal
-from training.tempo_head import WEIGHT, TempoHead
+from training.pulse_head import WEIGHTS, PulseHead
 
 LEARNING_RATE: Final = 1.2e-3
 WARM_UP: Final = 500
@@ -55,9 +56,9 @@ HIDDEN_SHARE: Final = 0.25
 """Of the pieces, whose past is hidden up to a frame of their first half."""
 
 Objective = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Loss of each codebook and of the tempo, (codebooks + 1,).
+"""Loss of each codebook, of the tempo and of the place in the beat, (codebooks + 2,).
 
-It takes codes, token ids of texts, tempi, which texts are kept, and first frames.
+It takes codes, token ids of texts, pulses, which texts are kept, and first frames.
 """
 
 
@@ -76,26 +77,26 @@ def beginnings(pieces: int, frames: int, device: torch.device | str) -> Tensor:
 
 @torch.no_grad()
 def validate(objective: Objective, corpus: Corpus, batch: int) -> dict[str, list[float]]:
-    """Loss by codebook, and of the tempo, with right texts, with others' texts, and without."""
+    """Loss by codebook, of tempo and place, with right texts, with others' texts, and without."""
     codes, words = corpus.codes, corpus.words[:, -OWN]
     sums = {"right": 0.0, "swapped": 0.0, "none": 0.0}
-    totals = {name: torch.zeros(codes.shape[1] + 1, device=codes.device) for name in sums}
+    totals = {name: torch.zeros(codes.shape[1] + 2, device=codes.device) for name in sums}
     count = len(codes) // batch
     for start in range(0, count * batch, batch):
-        part, bpm = codes[start : start + batch], corpus.bpm[start : start + batch]
+        part, pulse = codes[start : start + batch], corpus.pulse[start : start + batch]
         for name in totals:
             chosen = words[start : start + batch]
             if name == "swapped":
                 chosen = chosen.roll(1, 0)
             kept = torch.full((batch,), float(name != "none"), device=codes.device)
             begin = torch.zeros(batch, dtype=torch.long, device=codes.device)
-            totals[name] += objective(part, chosen, bpm, kept, begin) / count
+            totals[name] += objective(part, chosen, pulse, kept, begin) / count
     return {name: [round(float(v), 4) for v in value] for name, value in totals.items()}
 
 
 def total(parts: Tensor) -> Tensor:
-    """What is minimised: the codebooks' mean, and the tempo's share."""
-    return parts[:-1].mean() + WEIGHT * parts[-1]
+    """What is minimised: the codebooks' mean, and the shares of tempo and place."""
+    return parts[:-2].mean() + WEIGHTS[0] * parts[-2] + WEIGHTS[1] * parts[-1]
 
 
 def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
@@ -121,7 +122,7 @@ def train(options: argparse.Namespace) -> None:
     model = ConditionedDecoder(config, encoder.config.hidden_size).to(device).eval()
     if options.go_on is not None:
         load_exported(model, options.go_on)
-    head = TempoHead(config.hidden_size).to(device)
+    head = PulseHead(config.hidden_size).to(device)
     both = nn.ModuleList([model, head])
     matrices = [p for p in both.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in both.parameters() if p.requires_grad and p.ndim <= 1]
@@ -137,13 +138,13 @@ def train(options: argparse.Namespace) -> None:
     def weighted(
         codes: Tensor,
         words: Tensor,
-        bpm: Tensor,
+        pulse: Tensor,
         kept: Tensor,
         begin: Tensor,
         stress: float = FIRST_WEIGHT,
     ) -> Tensor:
         nats, states = surprise(model, codes, *text_states(encoder, words), kept, begin, pad)
-        nats = torch.cat([nats, head(states, bpm)[:, None]], 1)
+        nats = torch.cat([nats, head(states, pulse)], 1)
         weights = frame_weights(begin, codes.shape[-1], stress)
         return (nats * weights).sum((0, 2)) / weights.sum()
 
@@ -156,12 +157,12 @@ def train(options: argparse.Namespace) -> None:
         words = torch.ones(options.batch, TEXT_TOKENS, dtype=torch.int16, device=device)
         kept = torch.zeros(options.batch, device=device)
         begin = torch.zeros(options.batch, dtype=torch.long, device=device)
-        bpm = torch.full((options.batch,), 120, dtype=torch.int16, device=device)
+        pulse = torch.tensor([[120.0, 0.0]], device=device).repeat(options.batch, 1)
         for _ in range(3):  # compiles, warms up, records
             torch.compiler.cudagraph_mark_step_begin()
             optimizer.zero_grad(set_to_none=True)
             with half:
-                parts = step_objective(silence.short().to(device), words, bpm, kept, begin)
+                parts = step_objective(silence.short().to(device), words, pulse, kept, begin)
             total(parts).backward()
 
     corpus = Corpus(options.codes, options.shards, device)
@@ -173,14 +174,14 @@ def train(options: argparse.Namespace) -> None:
     step = first
     while step < options.steps:
         torch.manual_seed(options.seed + step)
-        codes, words, bpm = corpus.batch(options.batch)
+        codes, words, pulse = corpus.batch(options.batch)
         kept = (torch.rand(options.batch, device=device) >= TEXT_DROPOUT).float()
         begin = beginnings(options.batch, codes.shape[-1], device)
         if options.compile:
             torch.compiler.cudagraph_mark_step_begin()
         optimizer.zero_grad(set_to_none=True)
         with half:
-            parts = step_objective(codes, words, bpm, kept, begin)
+            parts = step_objective(codes, words, pulse, kept, begin)
         total(parts).backward()
         nn.utils.clip_grad_norm_(matrices + vectors, 1.0)
         for group in optimizer.param_groups:

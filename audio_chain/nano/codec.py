@@ -9,12 +9,18 @@ magnitude-and-phase head is that of Vocos (Siuzdak 2023).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+PATHS: Final = 16
+"""Sums of codebooks' entries that a frame's search goes on with."""
+
+ROWS: Final = 8192
+"""Frames that are searched at once, in half a gigabyte."""
 
 
 class SpectralCodecConfig(PretrainedConfig):
@@ -148,21 +154,30 @@ class ResidualQuantizer(nn.Module):
         shape = (config.num_quantizers, config.codebook_size, config.codebook_dim)
         self.register_buffer("codebooks", torch.randn(shape) * 0.1)
 
-    def nearest(self, residual: Tensor, book: int) -> Tensor:
-        """Index of the entry of codebook `book` that is closest to each row (rows, dim)."""
-        entries = self.codebooks[book]
-        return (entries.square().sum(1) - 2 * residual @ entries.t()).argmin(1)
-
     def encode(self, latents: Tensor) -> Tensor:
-        """Map (batch, dim, frames) to indices (batch, num_quantizers, frames), int64."""
+        """Map (batch, dim, frames) to indices (batch, num_quantizers, frames), int64.
+
+        The nearest entry of each codebook in turn isn't the nearest sum of them all, so `PATHS`
+        sums are kept until the last codebook: a beam search (Babenko and Lempitsky 2014).
+        """
         batch, dim, frames = latents.shape
-        residual = latents.transpose(1, 2).reshape(-1, dim)
-        indices = []
-        for book in range(len(self.codebooks)):
-            index = self.nearest(residual, book)
-            residual = residual - self.codebooks[book][index]
-            indices.append(index.view(batch, frames))
-        return torch.stack(indices, 1)
+        rows = latents.transpose(1, 2).reshape(-1, dim)
+        codes = torch.cat([self._nearest(some) for some in rows.split(ROWS)])
+        return codes.view(batch, frames, -1).transpose(1, 2)
+
+    def _nearest(self, latents: Tensor) -> Tensor:
+        """Indices (rows, num_quantizers) whose entries' sum is close to latents (rows, dim)."""
+        left = latents[:, None]  # of each path, (rows, paths, dim)
+        codes = torch.empty(len(latents), 1, 0, dtype=torch.long, device=latents.device)
+        for book, entries in enumerate(self.codebooks):
+            kept = PATHS if book + 1 < len(self.codebooks) else 1
+            distance = left.square().sum(2, keepdim=True) - 2 * left @ entries.t()
+            distance = (distance + entries.square().sum(1)).flatten(1)
+            best = distance.topk(min(kept, distance.shape[1]), largest=False).indices
+            path, index = best // len(entries), best % len(entries)
+            left = left.take_along_dim(path[..., None], 1) - entries[index]
+            codes = torch.cat([codes.take_along_dim(path[..., None], 1), index[..., None]], 2)
+        return codes[:, 0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Map indices (batch, books <= num_quantizers, frames) to latents (batch, dim, frames)."""

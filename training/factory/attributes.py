@@ -43,6 +43,8 @@ class Attributes:
         The instrument that has the melody, "" if none has.
     seconds : float
         Length of the clip.
+    beat : float
+        Share of a beat that is over when the clip begins, 0 to 1, four decimals.
     """
 
     genre: str
@@ -59,3 +61,4 @@ class Attributes:
     energy: float
     lead: str
     seconds: float
+    beat: float

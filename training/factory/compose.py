@@ -142,6 +142,7 @@ def _attributes(
         energy=round(character.energy, 2),
         lead=lead if lead in instruments else "",
         seconds=form.seconds,
+        beat=round(form.offset * character.bpm / 60 % 1, 4) % 1,
     )
 
 
