@@ -3,9 +3,9 @@
     python -m training.codec RUN --data SHARDS --held-out SHARDS [--steps N] [--resume]
 
 Reconstruction only: multi-resolution spectral distances, that of the pitch classes, and the
-commitment of the encoder to its codebooks. The codebooks follow the latents as moving averages (van den Oord et al. 2017,
-appendix A.1); entries that die are put back onto latents of the batch. The network trains without
-quantization first: codebooks drawn from an untrained encoder collapse.
+commitment of the encoder to its codebooks. The codebooks follow the latents as moving averages (van
+den Oord et al. 2017, appendix A.1); entries that die are put back onto latents of the batch. The
+network trains without quantization first: codebooks drawn from an untrained encoder collapse.
 """
 
 from __future__ import annotations
