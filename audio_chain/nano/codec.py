@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-PATHS: Final = 16
+PATHS: Final = 8
 """Sums of codebooks' entries that a frame's search goes on with."""
 
 ROWS: Final = 8192
-"""Frames that are searched at once, in half a gigabyte."""
+"""Frames that are searched at once, in a quarter of a gigabyte."""
 
 
 class SpectralCodecConfig(PretrainedConfig):
