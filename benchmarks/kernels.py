@@ -34,9 +34,9 @@ TARGET: Final = GPUTarget("cuda", 90, 32)
 
 TYPES: Final = {
     **dict.fromkeys(
-        ["x", "gain", "shift", "out", "query", "read", "keys", "values", "table", "places"], "*fp16"
+        ["x", "gain", "out", "query", "read", "keys", "values", "heard", "table", "places"], "*fp16"
     ),
-    **dict.fromkeys(["heard", "peaks", "sums", "logits", "guidance", "scale"], "*fp32"),
+    **dict.fromkeys(["peaks", "sums", "along", "aside", "logits", "guidance", "scale"], "*fp32"),
     **dict.fromkeys(["tokens", "column", "seeds", "begin", "place", "sheet"], "*i64"),
     **dict.fromkeys(["outputs", "capacity", "width", "steps", "stride"], "i32"),
     **dict.fromkeys(["factor", "temperature"], "fp32"),
@@ -131,7 +131,7 @@ def main() -> int:
     """Compile all, and report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=["small", "medium", "large"])
-    parser.add_argument("--rows", nargs="+", type=int, default=[2, 16])
+    parser.add_argument("--rows", nargs="+", type=int, default=[2, 4])
     options = parser.parse_args()
     every = list(shared())
     for size in options.sizes:

@@ -36,8 +36,8 @@ def attend(
 
     query (rows, heads * SIZE), its rows `stride` apart; keys and values (rows, heads, capacity,
     SIZE). Columns up to `column` are heard, or those that the mask (rows, capacity) has.
-    heard (splits, rows, heads * SIZE): sums not yet divided by `sums` (splits, rows, heads), of
-    exponentials taken relative to `peaks`.
+    heard (splits, rows, heads * SIZE) is the stretch's own mean, and `sums` (splits, rows, heads)
+    of exponentials, taken relative to `peaks`, tell how much it counts beside others.
     """
     if OVERLAPS:
         gdc_launch_dependents()
@@ -70,7 +70,9 @@ def attend(
         total = total * before + tl.sum(weight, 0)
         peak = higher
     at = (split * tl.num_programs(0) + row) * heads + head
-    tl.store(heard + at * SIZE + dim, result)
+    # a stretch in which nothing is audible has heard zeros, and counts for nothing
+    mean = result / tl.maximum(total, 1e-30)
+    tl.store(heard + at * SIZE + dim, mean.to(heard.dtype.element_ty))
     tl.store(peaks + at, peak)
     tl.store(sums + at, total)
 
@@ -90,21 +92,26 @@ def joined(
 ):
     """What a row has heard in all stretches, at the places k."""
     HEADS: tl.constexpr = WIDTH // SIZE
-    at = row * HEADS + k // SIZE
-    peak = tl.load(peaks + at, mask=inside, other=0.0)
-    total = tl.load(sums + at, mask=inside, other=1.0)
-    v = tl.load(heard + row * WIDTH + k, mask=inside, other=0.0)
-    for split in tl.static_range(1, SPLITS):
-        there = split * ROWS * HEADS + at
-        here = tl.load(peaks + there, mask=inside, other=0.0)
-        higher = tl.maximum(peak, here)
-        before = tl.exp(peak - higher)
-        after = tl.exp(here - higher)
-        more = tl.load(heard + (split * ROWS + row) * WIDTH + k, mask=inside, other=0.0)
-        v = v * before + more * after
-        total = total * before + tl.load(sums + there, mask=inside, other=0.0) * after
-        peak = higher
-    return v / total
+    v = tl.load(heard + row * WIDTH + k, mask=inside, other=0.0).to(tl.float32)
+    if SPLITS > 1:
+        # beyond the width some head's, which spares a mask
+        at = row * HEADS + k // SIZE % HEADS
+        peak = tl.load(peaks + at)
+        total = tl.load(sums + at)
+        v = v * total
+        for split in tl.static_range(1, SPLITS):
+            there = split * ROWS * HEADS + at
+            here = tl.load(peaks + there)
+            count = tl.load(sums + there)
+            more = tl.load(heard + (split * ROWS + row) * WIDTH + k, mask=inside, other=0.0)
+            higher = tl.maximum(peak, here)
+            before = tl.exp(peak - higher)
+            after = tl.exp(here - higher) * count
+            v = v * before + more.to(tl.float32) * after
+            total = total * before + after
+            peak = higher
+        v = v / total
+    return v
 
 
 @triton.jit

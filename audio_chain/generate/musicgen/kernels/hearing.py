@@ -41,7 +41,9 @@ class Hearing:
         splits = triton.cdiv(max(state.capacity, state.text_mask.shape[-1]), SPLIT)
         self._heads, self._size = shape.heads, shape.width // shape.heads
         self._overlap = overlap(decoder.device)
-        self.heard = torch.empty(splits, rows, shape.width, device=decoder.device)
+        self.heard = torch.empty(
+            splits, rows, shape.width, device=decoder.device, dtype=decoder.dtype
+        )
         self.peaks = torch.empty(splits, rows, shape.heads, device=decoder.device)
         self.sums = torch.empty_like(self.peaks)
 

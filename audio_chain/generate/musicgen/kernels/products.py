@@ -1,9 +1,18 @@
 """Products of a few rows with a weight: every program reads some outputs' weights, all at once.
 
+A program's work is one block of three axes, (inputs, rows, outputs): all its rows are read
+together and all its sums over the inputs are taken together, since what a program waits for, once
+it may begin, is what a step's time goes into. Rows go in groups of `GROUP`, a power of 2 that
+divides their number. Weights may be of 8 bits, with a scale for each output.
+
 The norm before a product is computed by every program again, since reading a few rows from the
-second-level cache takes less time than a kernel of its own; what follows the product is done on
-its way out. Weights may be of 8 bits, with a scale for each output. Rows go in groups of `GROUP`,
-which divides their number, so that those of a group wait for memory together.
+second-level cache takes less time than a kernel of its own. It doesn't wait for its mean and its
+variance to multiply: with gain g, shift b and a weight w,
+
+    norm(x) . w = (x . gw - mean * sum(gw)) / deviation + sum(bw)
+
+whose sums of weights are `along` and `aside`, made once. What follows the product is done on its
+way out.
 
 Where kernels may overlap, a program reads its weights while the kernel before it still runs, and
 then waits for what that one makes; see `overlap`.
@@ -19,19 +28,32 @@ from audio_chain.generate.musicgen.kernels.overlap import gdc_launch_dependents,
 
 
 @triton.jit
-def _weights(weight, outputs, wanted, inputs, inside, INPUTS: tl.constexpr):
-    """Weights (outputs, inputs) of a program in float32."""
-    at = outputs[:, None] * INPUTS + inputs[None, :]
-    return tl.load(weight + at, mask=wanted[:, None] & inside[None, :], other=0.0).to(tl.float32)
+def _axes(BLOCK: tl.constexpr, GROUP: tl.constexpr, PADDED: tl.constexpr):
+    """Inputs, rows of a group and outputs of a program, each along an axis of its own."""
+    o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    return tl.arange(0, PADDED)[:, None, None], tl.arange(0, GROUP)[None, :, None], o[None, None, :]
 
 
 @triton.jit
-def _normed(x, inside, gain, shift, INPUTS: tl.constexpr):
-    """Layer norm of a row."""
-    mean = tl.sum(x, 0) / INPUTS
-    centred = tl.where(inside, x - mean, 0.0)
-    variance = tl.sum(centred * centred, 0) / INPUTS
-    return centred / tl.sqrt(variance + 1e-5) * gain + shift
+def _places(BLOCK: tl.constexpr, GROUP: tl.constexpr):
+    """Rows of a group and outputs of a program, along the axes of a product."""
+    o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    return tl.arange(0, GROUP)[:, None], o[None, :]
+
+
+@triton.jit
+def _both(a, b, c, d):
+    """Two sums at once, for half the waiting."""
+    return a + c, b + d
+
+
+@triton.jit
+def _normed(w, v, g, along, aside, INPUTS: tl.constexpr):
+    """Product (rows, outputs) of weights with the layer norm of rows v, padded with zeros."""
+    mean, square = tl.reduce((v / INPUTS, v * v / INPUTS), 0, _both)
+    y = tl.sum(w.to(tl.float32) * (g * v), 0)
+    variance = tl.maximum(square - mean * mean, 0.0)
+    return (y - mean * along) * tl.rsqrt(variance + 1e-5) + aside
 
 
 @triton.jit
@@ -40,7 +62,8 @@ def project(
     weight,
     scale,
     gain,
-    shift,
+    along,
+    aside,
     out,
     outputs,
     ROWS: tl.constexpr,
@@ -57,34 +80,33 @@ def project(
     """out = activation(norm(x) @ weight.T), or out += ...; rows (ROWS, INPUTS), (ROWS, outputs)."""
     if OVERLAPS:
         gdc_launch_dependents()
-    o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    k = tl.arange(0, PADDED)
-    wanted, inside = o < outputs, k < INPUTS
-    w = _weights(weight, o, wanted, k, inside, INPUTS)
+    k, r, o = _axes(BLOCK, GROUP, PADDED)
+    w = tl.load(weight + o * INPUTS + k, mask=(o < outputs) & (k < INPUTS), other=0.0)
+    row, output = _places(BLOCK, GROUP)
+    wanted = output < outputs
     if NORM:
-        g = tl.load(gain + k, mask=inside, other=0.0).to(tl.float32)
-        b = tl.load(shift + k, mask=inside, other=0.0).to(tl.float32)
+        g = tl.load(gain + k, mask=k < INPUTS, other=0.0).to(tl.float32)
+        s = tl.load(along + output, mask=wanted, other=0.0)
+        b = tl.load(aside + output, mask=wanted, other=0.0)
     if SCALED:
-        levels = tl.load(scale + o, mask=wanted, other=0.0)
+        levels = tl.load(scale + output, mask=wanted, other=0.0)
     if OVERLAPS:
         gdc_wait()
     for first in range(0, ROWS, GROUP):
-        for one in tl.static_range(GROUP):
-            row = first + one
-            v = tl.load(x + row * INPUTS + k, mask=inside, other=0.0).to(tl.float32)
-            if NORM:
-                v = _normed(v, inside, g, b, INPUTS)
-            y = tl.sum(w * v[None, :], 1)
-            if SCALED:
-                y = y * levels
-            if ACTIVATION == "gelu":
-                y = 0.5 * y * (1.0 + tl.erf(y * 0.7071067811865476))
-            if ACTIVATION == "relu":
-                y = tl.maximum(y, 0.0)
-            at = out + row * outputs + o
-            if ADD:
-                y = y + tl.load(at, mask=wanted, other=0.0).to(tl.float32)
-            tl.store(at, y.to(out.dtype.element_ty), mask=wanted)
+        v = tl.load(x + (first + r) * INPUTS + k, mask=k < INPUTS, other=0.0).to(tl.float32)
+        at = out + (first + row) * outputs + output
+        if ADD:
+            before = tl.load(at, mask=wanted, other=0.0).to(tl.float32)
+        y = _normed(w, v, g, s, b, INPUTS) if NORM else tl.sum(w.to(tl.float32) * v, 0)
+        if SCALED:
+            y = y * levels
+        if ACTIVATION == "gelu":
+            y = 0.5 * y * (1.0 + tl.erf(y * 0.7071067811865476))
+        if ACTIVATION == "relu":
+            y = tl.maximum(y, 0.0)
+        if ADD:
+            y = y + before
+        tl.store(at, y.to(out.dtype.element_ty), mask=wanted)
 
 
 @triton.jit
@@ -93,7 +115,8 @@ def project_self(
     weight,
     scale,
     gain,
-    shift,
+    along,
+    aside,
     query,
     keys,
     values,
@@ -114,31 +137,30 @@ def project_self(
     """
     if OVERLAPS:
         gdc_launch_dependents()
-    o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    k = tl.arange(0, PADDED)
-    wanted, inside = o < 3 * WIDTH, k < WIDTH
-    w = _weights(weight, o, wanted, k, inside, WIDTH)
-    g = tl.load(gain + k, mask=inside, other=0.0).to(tl.float32)
-    b = tl.load(shift + k, mask=inside, other=0.0).to(tl.float32)
+    k, r, o = _axes(BLOCK, GROUP, PADDED)
+    w = tl.load(weight + o * WIDTH + k, mask=(o < 3 * WIDTH) & (k < WIDTH), other=0.0)
+    row, output = _places(BLOCK, GROUP)
+    wanted = output < 3 * WIDTH
+    g = tl.load(gain + k, mask=k < WIDTH, other=0.0).to(tl.float32)
+    s = tl.load(along + output, mask=wanted, other=0.0)
+    b = tl.load(aside + output, mask=wanted, other=0.0)
     if SCALED:
-        levels = tl.load(scale + o, mask=wanted, other=0.0)
+        levels = tl.load(scale + output, mask=wanted, other=0.0)
+    place = output % WIDTH
+    head, dim = place // SIZE, place % SIZE
     if OVERLAPS:
         gdc_wait()
     now = tl.load(column)
-    place = o % WIDTH
-    head, dim = place // SIZE, place % SIZE
     for first in range(0, ROWS, GROUP):
-        for one in tl.static_range(GROUP):
-            row = first + one
-            v = tl.load(x + row * WIDTH + k, mask=inside, other=0.0).to(tl.float32)
-            y = tl.sum(w * _normed(v, inside, g, b, WIDTH)[None, :], 1)
-            if SCALED:
-                y = y * levels
-            y = y.to(query.dtype.element_ty)
-            tl.store(query + row * WIDTH + place, y, mask=o < WIDTH)
-            at = ((row * (WIDTH // SIZE) + head) * capacity + now) * SIZE + dim
-            tl.store(keys + at, y, mask=(o >= WIDTH) & (o < 2 * WIDTH))
-            tl.store(values + at, y, mask=(o >= 2 * WIDTH) & wanted)
+        v = tl.load(x + (first + r) * WIDTH + k, mask=k < WIDTH, other=0.0).to(tl.float32)
+        y = _normed(w, v, g, s, b, WIDTH)
+        if SCALED:
+            y = y * levels
+        y = y.to(query.dtype.element_ty)
+        tl.store(query + (first + row) * WIDTH + place, y, mask=output < WIDTH)
+        at = (((first + row) * (WIDTH // SIZE) + head) * capacity + now) * SIZE + dim
+        tl.store(keys + at, y, mask=(output >= WIDTH) & (output < 2 * WIDTH))
+        tl.store(values + at, y, mask=(output >= 2 * WIDTH) & wanted)
 
 
 @triton.jit
@@ -165,21 +187,19 @@ def project_heard(
     """
     if OVERLAPS:
         gdc_launch_dependents()
-    o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    k = tl.arange(0, PADDED)
-    wanted, inside = o < WIDTH, k < WIDTH
-    w = _weights(weight, o, wanted, k, inside, WIDTH)
+    k, r, o = _axes(BLOCK, GROUP, PADDED)
+    w = tl.load(weight + o * WIDTH + k, mask=(o < WIDTH) & (k < WIDTH), other=0.0)
+    row, output = _places(BLOCK, GROUP)
+    wanted = output < WIDTH
     if SCALED:
-        levels = tl.load(scale + o, mask=wanted, other=0.0)
+        levels = tl.load(scale + output, mask=wanted, other=0.0)
     if OVERLAPS:
         gdc_wait()
     for first in range(0, ROWS, GROUP):
-        for one in tl.static_range(GROUP):
-            row = first + one
-            v = joined(heard, peaks, sums, row, k, inside, SPLITS, ROWS, WIDTH, SIZE)
-            y = tl.sum(w * v[None, :], 1)
-            if SCALED:
-                y = y * levels
-            to = out + row * WIDTH + o
-            y = y + tl.load(to, mask=wanted, other=0.0).to(tl.float32)
-            tl.store(to, y.to(out.dtype.element_ty), mask=wanted)
+        v = joined(heard, peaks, sums, first + r, k, k < WIDTH, SPLITS, ROWS, WIDTH, SIZE)
+        to = out + (first + row) * WIDTH + output
+        before = tl.load(to, mask=wanted, other=0.0).to(tl.float32)
+        y = tl.sum(w.to(tl.float32) * v, 0)
+        if SCALED:
+            y = y * levels
+        tl.store(to, (y + before).to(out.dtype.element_ty), mask=wanted)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 import triton
 from torch import Tensor
 
@@ -46,7 +48,24 @@ def blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
 
 def group(rows: int) -> int:
     """Rows that are multiplied at once."""
-    return next(count for count in (4, 3, 2, 1) if rows % count == 0)
+    return next(count for count in (4, 2, 1) if rows % count == 0)
+
+
+def _sums(norm: Norm, matrix: Matrix) -> tuple[Tensor, Tensor]:
+    """Of a matrix's weights times gain and times shift, float32 (outputs,): see `products`."""
+    weight, _, _ = _parts(matrix)
+    along, aside = F.linear(torch.stack([norm.weight, norm.bias]).float(), weight.float())
+    return along, aside
+
+
+def _normed(decoder: Decoder) -> Iterator[tuple[Norm, Matrix]]:
+    """The matrices that read a norm, each with it."""
+    for layer in decoder.layers:
+        yield layer.norm_self, layer.query_key_value
+        if layer.text is not None:
+            yield layer.text.norm, layer.text.query
+        yield layer.norm_feed, layer.feed_in
+    yield decoder.norm, decoder.heads
 
 
 class Steps:
@@ -67,6 +86,7 @@ class Steps:
         hidden = len(_parts(decoder.layers[0].feed_in)[0])
         self._hearing = Hearing(decoder, state)
         self._overlap = overlap(decoder.device)
+        self._sums = {matrix: _sums(norm, matrix) for norm, matrix in _normed(decoder)}
 
         def room(*sizes: int, dtype: torch.dtype = decoder.dtype) -> Tensor:
             return torch.empty(sizes, device=decoder.device, dtype=dtype)
@@ -105,13 +125,15 @@ class Steps:
         outputs, inputs = weight.shape
         padded, block, programs = blocks(inputs, outputs)
         rows = rows or self._rows
-        gain, shift = (norm.weight, norm.bias) if norm else (weight, weight)
+        gain = norm.weight if norm else weight
+        along, aside = self._sums[matrix] if norm else (weight, weight)
         project[(programs,)](
             x,
             weight,
             scale,
             gain,
-            shift,
+            along,
+            aside,
             out,
             outputs,
             ROWS=rows,
@@ -137,7 +159,7 @@ class Steps:
             weight,
             scale,
             layer.norm_self.weight,
-            layer.norm_self.bias,
+            *self._sums[layer.query_key_value],
             self._query,
             keys,
             values,
