@@ -26,8 +26,8 @@ from transformers import (
 
 from audio_chain import models
 from audio_chain.generate import GenerationRequest, load_generator
-from audio_chain.generate.musicgen.checkpoint import read_tensors
 from audio_chain.nano.codec import SpectralCodecConfig, SpectralCodecModel
+from audio_chain.weights.mapped import MappedTensors
 from training.results import RESULTS, write_results
 
 PROMPT = "A fast, energetic house track with synth bass and drums at 125 bpm."
@@ -46,7 +46,7 @@ def in_transformers() -> tuple[MusicgenForConditionalGeneration, Any]:
         decoder=MusicgenForCausalLM(config.decoder),
     ).eval()
     tensors = {
-        name: value.float() for name, value in read_tensors(folders["musicgen-nano"]).items()
+        name: value.float() for name, value in MappedTensors(folders["musicgen-nano"]).items()
     }
     keys = model.load_state_dict(tensors, strict=False)
     for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):

@@ -19,7 +19,6 @@ from audio_chain import models
 from audio_chain.errors import ChainError, UsageError
 from audio_chain.finetune.musicgen import assembled
 from audio_chain.generate import load_generator
-from audio_chain.generate.musicgen.checkpoint import read_tensors
 from audio_chain.generate.musicgen.decoding import decode
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
 from audio_chain.generate.musicgen.sampling import Sampling
@@ -27,6 +26,7 @@ from audio_chain.lora import adapted, read_adapter
 from audio_chain.lora.adapter import parse_spec
 from audio_chain.lora.merging import merged
 from audio_chain.models import ModelCard
+from audio_chain.weights.mapped import MappedTensors
 from eval.bench.contenders import parse_contenders, weights_of
 
 GREEDY = Sampling(guidance=3.0, top_k=1)
@@ -95,7 +95,7 @@ def test_greedy_tokens_of_nano_equal_plain_peft(nano_adapter: Path) -> None:
 
 def test_strengths_add_up(base: Path, adapter: Path, tmp_path: Path) -> None:
     other = random_adapter(tiny(), tmp_path / "other", str(base), rank=2, seed=1)
-    before = read_tensors(base)
+    before = MappedTensors(base)
     changed = merged(before, [read_adapter(adapter, 0.5), read_adapter(other, -1.0)])
     name = "decoder.model.decoder.layers.1.fc1.weight"
     wanted = before[name].clone()
@@ -123,10 +123,10 @@ def test_nano_can_be_merged(nano_adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     assert cli.main(["lora", "merge", str(nano_adapter), "-o", str(out)]) == 0
     wanted = merged(
-        read_tensors(models.folders(card("musicgen-nano"))["musicgen-nano"]),
+        MappedTensors(models.folders(card("musicgen-nano"))["musicgen-nano"]),
         [read_adapter(nano_adapter)],
     )
-    found = read_tensors(out)
+    found = MappedTensors(out)
     for name, tensor in wanted.items():
         assert torch.equal(found[name], tensor.half())
     assert card(out).family == "musicgen-nano"
@@ -206,7 +206,7 @@ def test_what_is_no_adapter_is_refused(adapter: Path, tmp_path: Path) -> None:
 
 
 def test_tensors_that_do_not_fit_are_refused(base: Path, adapter: Path, tmp_path: Path) -> None:
-    before = read_tensors(base)
+    before = MappedTensors(base)
     path = Path(shutil.copytree(adapter, tmp_path / "spoilt")) / "adapter_model.safetensors"
     whole = load_file(path)
     name = next(name for name in whole if "lora_A" in name)

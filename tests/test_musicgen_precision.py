@@ -22,7 +22,9 @@ from audio_chain.generate.musicgen.generator import MusicgenGenerator
 from audio_chain.generate.musicgen.grouping import Grouping
 from audio_chain.generate.musicgen.matrices import (
     PRECISIONS,
+    Apart,
     Exact,
+    Plain,
     Precision,
     Scaled,
     can_keep,
@@ -64,10 +66,29 @@ def test_products_are_those_of_float64(
 ) -> None:
     x = rows_of(seed, rows, inputs) * loud
     weight = rows_of(seed + 1, outputs, inputs)
-    product = keep(weight, kept(precision), CPU)(x.to(computed_in(precision, CPU)))
+    product = keep([weight], kept(precision), CPU)(x.to(computed_in(precision, CPU)))
     sizes = x.double().norm(dim=1)[:, None] * weight.double().norm(dim=1)
     error = (product.double() - x.double() @ weight.double().T).abs()
     assert (error <= ERRORS[precision] * sizes).all()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("width", [48, 512])
+def test_weights_kept_as_one_are_those_kept_alone(precision: Precision, width: int) -> None:
+    weights = [rows_of(seed, width, width) for seed in range(3)]
+    x = rows_of(3, 2, width).to(computed_in(kept(precision), CPU))
+    alone = torch.cat([keep([weight], precision, CPU)(x) for weight in weights], -1)
+    torch.testing.assert_close(keep(weights, precision, CPU)(x), alone)
+
+
+def test_what_needs_no_conversion_is_not_copied() -> None:
+    weights = [rows_of(seed, 512, 512) for seed in range(3)]
+    one, all_of_them = (keep(some, "fp32", CPU) for some in (weights[:1], weights))
+    assert isinstance(one, Plain)
+    assert one.weight.data_ptr() == weights[0].data_ptr()
+    assert isinstance(all_of_them, Apart)
+    for part, weight in zip(all_of_them.parts, weights, strict=True):
+        assert part.weight.data_ptr() == weight.data_ptr()
 
 
 @settings(max_examples=30)
@@ -97,7 +118,7 @@ def test_rows_of_zeros_give_zeros() -> None:
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_rows_do_not_depend_on_their_company(precision: Precision) -> None:
     """So that pieces play together and stay what they are alone, without MKL's luck."""
-    matrix = keep(rows_of(1, 200, 300), kept(precision), CPU)
+    matrix = keep([rows_of(1, 200, 300)], kept(precision), CPU)
     x = rows_of(2, 64, 300)
     together = matrix(x)
     for rows in (1, 2, 7, 33):

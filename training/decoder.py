@@ -15,7 +15,7 @@ from transformers import MusicgenForCausalLM
 from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
 
 from audio_chain.errors import UsageError
-from audio_chain.generate.musicgen.checkpoint import read_tensors
+from audio_chain.weights.mapped import MappedTensors
 
 
 def decoder_config(codebook_size: int, codebooks: int) -> MusicgenDecoderConfig:
@@ -94,7 +94,7 @@ def load_exported(model: ConditionedDecoder, folder: Path) -> None:
     UsageError
         The folder has none, or they are of another shape.
     """
-    tensors = read_tensors(folder)
+    tensors = MappedTensors(folder)
     wanted = {name: value.shape for name, value in model.state_dict().items()}
     if {name: value.shape for name, value in tensors.items()} != wanted:
         raise UsageError(f"{folder} doesn't hold an exported decoder of this shape")

@@ -23,7 +23,6 @@ from audio_chain.generate.musicgen.checkpoint import (
     LONGEST_TEXT,
     NANO_TEXT,
     is_whole,
-    read_tensors,
 )
 from audio_chain.generate.musicgen.codec_blocks import encode
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
@@ -34,6 +33,7 @@ from audio_chain.generate.musicgen.sampling import Sampling
 from audio_chain.lora.choosing import weights_digest
 from audio_chain.nano.digits import spaced
 from audio_chain.progress import Progress, silent
+from audio_chain.weights.mapped import MappedTensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -347,7 +347,7 @@ def assembled(folder: Path, text: Path, codec: Path) -> tuple[Any, Any]:
         audio_encoder=SpectralCodecModel.from_pretrained(codec, dtype=torch.float32),
         decoder=MusicgenForCausalLM(config.decoder),
     )
-    model.load_state_dict({k: v.float() for k, v in read_tensors(folder).items()}, strict=False)
+    model.load_state_dict({k: v.float() for k, v in MappedTensors(folder).items()}, strict=False)
     limits = model.generation_config
     for field in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
         setattr(limits, field, config.decoder.pad_token_id)

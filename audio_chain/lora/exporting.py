@@ -41,13 +41,13 @@ def export(base: Path, adapters: Sequence[Adapter], target: Path) -> Path:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from audio_chain.generate.musicgen.checkpoint import read_tensors
     from audio_chain.generate.stable_audio.checkpoint import INDEX, TRANSFORMER
     from audio_chain.lora.merging import merged
+    from audio_chain.weights.mapped import MappedTensors
 
     is_pipeline = (base / INDEX).is_file()
     adapted = base / TRANSFORMER if is_pipeline else base
-    changed = merged(read_tensors(adapted), adapters)
+    changed = merged(MappedTensors(adapted), adapters)
     with RunFolder(target, target.name) as draft:
         try:
             components = base.glob("[!.]*/*") if is_pipeline else ()

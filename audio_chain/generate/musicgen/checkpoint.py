@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder, DecoderShape
@@ -18,6 +17,7 @@ from audio_chain.generate.musicgen.melody import Chroma, MelodyReader
 from audio_chain.lora.adapter import Adapter
 from audio_chain.lora.merging import merged
 from audio_chain.weights import WeightsError
+from audio_chain.weights.mapped import MappedTensors, Part
 
 LONGEST_TEXT: Final = 512
 """Tokens of a prompt that are read where a checkpoint sets no limit; T5 was trained on these."""
@@ -64,32 +64,15 @@ class Parts:
     digit_by_digit: bool = False
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's safetensors, mapped from the file."""
-    tensors: dict[str, Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, "pt") as file:
-            for name in file.keys():  # noqa: SIM118 - not a mapping
-                tensors[name] = file.get_tensor(name)
-    return tensors
-
-
 def is_whole(folder: Path) -> bool:
     """Whether a folder holds a text encoder and a codec too, or only the decoder."""
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            if any(name.startswith("text_encoder.") for name in file.keys()):  # noqa: SIM118
-                return True
-    return False
+    return bool(Part(MappedTensors(folder), "text_encoder."))
 
 
-def _stripped(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors of one part, by their names in it."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
+def _adapted(folder: Path, adapters: Sequence[Adapter]) -> Mapping[str, Tensor]:
+    """A folder's tensors, with adapters merged into them."""
+    tensors = MappedTensors(folder)
+    return {**tensors, **merged(tensors, adapters)} if adapters else tensors
 
 
 def load_whole(
@@ -111,10 +94,9 @@ def load_whole(
     import audio_chain.nano.codec  # noqa: F401 - makes the spectral codec known to transformers
 
     limits = folder / "generation_config.json"
-    tensors = read_tensors(folder)
     return assemble(
         AutoConfig.from_pretrained(folder),
-        tensors | merged(tensors, adapters),
+        _adapted(folder, adapters),
         AutoTokenizer.from_pretrained(folder),
         device,
         precision,
@@ -135,8 +117,7 @@ def assemble(
 ) -> Parts:
     """Build the parts of a `MusicgenForConditionalGeneration`, or of its melody sister.
 
-    Each is built from its own tensors, which stay in their file until they are placed: the whole
-    model is never in memory twice.
+    Each is built from its own tensors, read when they are placed: no part is in memory twice.
 
     Parameters
     ----------
@@ -183,7 +164,7 @@ def assemble(
 def _decoder(
     config: Any, tensors: Mapping[str, Tensor], device: torch.device, precision: str
 ) -> Decoder:
-    own = _stripped(tensors, "decoder.")
+    own = Part(tensors, "decoder.")
     return Decoder(DecoderShape.of(config), own, device, choose(precision, device))
 
 
@@ -194,7 +175,7 @@ def _built(
     model, said = kind.from_pretrained(
         None,
         config=config,
-        state_dict=_stripped(tensors, f"{name}."),
+        state_dict=dict(Part(tensors, f"{name}.")),
         dtype=torch.float32,
         output_loading_info=True,
     )
@@ -209,7 +190,7 @@ def _built(
 
 def _projection(tensors: Mapping[str, Tensor], name: str, device: torch.device) -> torch.nn.Module:
     """From one width to another; nothing where they are the same."""
-    own = _stripped(tensors, f"{name}.")
+    own = Part(tensors, f"{name}.")
     if not own:
         return torch.nn.Identity()
     outputs, inputs = own["weight"].shape
@@ -237,8 +218,7 @@ def load_parts(
 
     config = json.loads((folder / "config.json").read_text())
     limits = json.loads((folder / "generation_config.json").read_text())
-    tensors = read_tensors(folder)
-    tensors |= merged(tensors, adapters)
+    tensors = _adapted(folder, adapters)
     return Parts(
         tokenizer=AutoTokenizer.from_pretrained(text),
         text_encoder=AutoModel.from_pretrained(text, dtype=torch.float32).eval().to(device),

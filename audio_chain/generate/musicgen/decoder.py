@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import torch
@@ -69,7 +70,10 @@ class Decoder:
         )
         self.heads = reader.joined(*(f"lm_heads.{book}" for book in books))
         self.norm = reader.norm("model.decoder.layer_norm")
-        self.layers = [reader.layer(index) for index in range(shape.layers)]
+        # a weight is packed by one thread, so on a CPU several layers are at once
+        workers = torch.get_num_threads() if device.type == "cpu" else 1
+        with ThreadPoolExecutor(workers) as pool:
+            self.layers = list(pool.map(reader.layer, range(shape.layers)))
         self._offsets = torch.arange(shape.codebooks, device=device) * (shape.tokens + 1)
         self.places = self._sinusoids(0)
 

@@ -104,15 +104,14 @@ class Reader:
 
     def norm(self, name: str) -> Norm:
         """Layer norm `name`."""
-        weight, bias = (self.tensors[f"{name}.{part}"] for part in ("weight", "bias"))
+        # copied, because a few numbers would hold on to the mapping of many
+        weight, bias = (self.tensors[f"{name}.{part}"].clone() for part in ("weight", "bias"))
         return Norm(self.place(weight), self.place(bias))
 
     def joined(self, *names: str) -> Matrix:
         """Weights that read the same input, as one."""
-        # joined where they are used: a GPU takes them from the file as they are
-        weights = [self.tensors[f"{name}.weight"].to(self.device) for name in names]
-        weight = weights[0] if len(weights) == 1 else torch.cat(weights)
-        return keep(weight, self.precision, self.device)
+        weights = [self.tensors[f"{name}.weight"] for name in names]
+        return keep(weights, self.precision, self.device)
 
     def layer(self, index: int) -> Layer:
         """Layer `index`."""

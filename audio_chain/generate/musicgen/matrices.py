@@ -7,7 +7,9 @@ keep weights small and compute in float32.
 
 from __future__ import annotations
 
+import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -30,6 +32,16 @@ _PEAK: Final = 63 * _HALF + 63
 """Rows are integers up to this, in two parts of 7 bits: more would overflow where a processor
 adds pairs of products in 16 bits."""
 
+_LARGE: Final = 1 << 18
+"""Values of a weight that gains nothing from being joined to others: to read it takes longer than
+to call for its product."""
+
+_ROUNDED: Final = 1 << 18
+"""Values that are rounded at a time, so that they stay in a processor's cache."""
+
+_warning_filters: Final = threading.Lock()
+"""Python has one list of them for all threads."""
+
 
 class Matrix(Protocol):
     """A weight (outputs, inputs)."""
@@ -50,6 +62,16 @@ class Plain:
             # a CPU has a kernel of its own for one row, which sums in another order
             return F.linear(torch.cat([x, x]), self.weight)[:1]
         return F.linear(x, self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """Weights that read the same input, each where it was: their products, one after the other."""
+
+    parts: tuple[Plain, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.parts], -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +108,18 @@ class Scaled:
     @classmethod
     def of(cls, weight: Tensor) -> Scaled:
         """Round a weight to the nearest of 255 levels for each output."""
-        weight = weight.float()
-        scale = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / _LEVELS
-        return cls((weight / scale[:, None]).round().to(torch.int8), scale)
+        values = torch.empty_like(weight, dtype=torch.int8)
+        scale = torch.empty(len(weight), device=weight.device)
+        rows = max(1, _ROUNDED // weight.shape[1]) if weight.device.type == "cpu" else len(weight)
+        scratch = torch.empty_like(weight[:rows], dtype=torch.float32)
+        for part, rounded, unit in zip(
+            weight.split(rows), values.split(rows), scale.split(rows), strict=True
+        ):
+            room = scratch[: len(part)]
+            torch.amax(torch.abs(part, out=room), 1, out=unit)
+            unit.clamp_min_(torch.finfo(torch.float32).tiny).div_(_LEVELS)
+            rounded.copy_(torch.div(part, unit[:, None], out=room).round_())
+        return cls(values, scale)
 
     def __call__(self, x: Tensor) -> Tensor:
         product = F.linear(x, self.values.to(x.dtype))
@@ -108,7 +139,7 @@ class Exact:
     def of(cls, weight: Tensor) -> Exact:
         """Round and pack a weight."""
         scaled = Scaled.of(weight)
-        with warnings.catch_warnings():
+        with _warning_filters, warnings.catch_warnings():
             # such tensors are going to be removed, and then `can_keep` says so
             warnings.simplefilter("ignore", UserWarning)
             levels = torch._make_per_channel_quantized_tensor(
@@ -182,13 +213,31 @@ def choose(wanted: str, device: torch.device) -> Precision:
     raise UsageError(f"no precision {wanted!r}; choose auto, {', '.join(PRECISIONS)}")
 
 
-def keep(weight: Tensor, precision: Precision, device: torch.device) -> Matrix:
-    """Keep a weight (outputs, inputs) in a precision, on a device."""
+def keep(weights: Sequence[Tensor], precision: Precision, device: torch.device) -> Matrix:
+    """Keep weights (outputs, inputs) in a precision, on a device; several as one, all outputs.
+
+    On a CPU, what needs no conversion is not copied: it stays mapped from its file.
+    """
+    dtype = computed_in(precision, device)
     if device.type != "cpu":
-        if precision == "int8":
-            return Scaled.of(weight.to(device))
-    elif precision == "fp16":
+        # it takes them from the file as they are
+        weight = _joined(weights, device, weights[0].dtype)
+        return Scaled.of(weight) if precision == "int8" else Plain(weight.to(dtype))
+    if precision == "fp32" and min(weight.numel() for weight in weights) >= _LARGE:
+        parts = tuple(Plain(weight.to(device, dtype)) for weight in weights)
+        return parts[0] if len(parts) == 1 else Apart(parts)
+    weight = _joined(weights, device, dtype)
+    if precision == "fp16":
         return Half.of(weight)
-    elif precision == "int8":
-        return Exact.of(weight)
-    return Plain(weight.to(device, computed_in(precision, device)))
+    return Exact.of(weight) if precision == "int8" else Plain(weight)
+
+
+def _joined(weights: Sequence[Tensor], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Weights one after the other; one alone is not copied where it is as it shall be."""
+    if len(weights) == 1:
+        return weights[0].to(device, dtype)
+    rows = [len(weight) for weight in weights]
+    joined = torch.empty(sum(rows), weights[0].shape[1], device=device, dtype=dtype)
+    for part, weight in zip(joined.split(rows), weights, strict=True):
+        part.copy_(weight)
+    return joined
