@@ -17,7 +17,7 @@ import torch
 from audio_chain.generate.musicgen.checkpoint import Parts, assemble
 from audio_chain.generate.musicgen.kernels import step
 from benchmarks.gauges import Clock
-from benchmarks.musicgen import prepared
+from benchmarks.musicgen_loop import prepared
 from benchmarks.random_musicgen import SHAPES, random_model, tokenizer
 
 TILES: Final = (2048, 4096, 8192, 16384)

@@ -1,8 +1,8 @@
-"""Our decoding of MusicGen against transformers' `generate`, at the published sizes, in one run.
+"""Our decoding of MusicGen against transformers' and audiocraft's, at the published sizes.
 
     python -m benchmarks.musicgen [--device cuda] [--sizes small medium large] [--batches 1 8 64]
 
-The weights are random. Prints a table and writes this device's half of
+The weights are random, all in one run. Prints a table and writes this device's half of
 ``docs/results/musicgen-speed.json``. On a CPU processor time counts, of one thread, since other
 programs slow the clock but not the work, and the best of `TRIES` stretches, since they do slow the
 memory; guidance and top-k are on throughout.
@@ -13,27 +13,28 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+import transformers
+from transformers import StaticCache
 
 from audio_chain.generate import GenerationRequest
 from audio_chain.generate.musicgen.checkpoint import Parts, assemble
-from audio_chain.generate.musicgen.conditions import ROOM, Reader
-from audio_chain.generate.musicgen.decoding import Condition, Loop
-from audio_chain.generate.musicgen.delay import delayed, delays
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
-from audio_chain.generate.musicgen.sampling import Sampling
+from benchmarks import musicgen_start
 from benchmarks.gauges import Clock, facts, joules, profile
+from benchmarks.musicgen_audiocraft import LeftOutError, measured_there
+from benchmarks.musicgen_loop import prepared
 from benchmarks.random_musicgen import PROMPT, SHAPES, random_model, tokenizer
 from training.results import RESULTS, write_results
 
 OUTPUT: Final = RESULTS / "musicgen-speed.json"
+
+STATIC: Final = "transformers, static cache"
 
 PEER_STEPS: Final = {"cpu": 12, "cuda": 100}
 OUR_STEPS: Final = {"cpu": 31, "cuda": 500}
@@ -44,7 +45,6 @@ DTYPES: Final = {
     "cpu": {"fp32": torch.float32, "bf16": torch.bfloat16},
     "cuda": {"fp16": torch.float16},
 }
-SAMPLING: Final = Sampling(guidance=3.0, top_k=250)
 
 
 def weight_bytes(size: str, precision: str) -> float:
@@ -55,26 +55,6 @@ def weight_bytes(size: str, precision: str) -> float:
     layer = 6 * width * width + 2 * width * shape["ffn"]
     each = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}[precision]
     return float(each * (shape["layers"] * layer + 4 * 2048 * width))
-
-
-def prepared(parts: Parts, batch: int, steps: int) -> tuple[Loop, Callable[[], None]]:
-    """A loop for pieces of so many frames, guided, and what opens it: again and again."""
-    decoder, shape = parts.decoder, parts.decoder.shape
-    states, mask = Reader(parts).texts(PROMPT)
-    lags = delays(shape.codebooks, shape.channels)
-    columns = steps + max(lags)
-    loop = Loop(
-        decoder,
-        SAMPLING,
-        seeds=range(batch),
-        columns=-(-states.shape[1] // ROOM) * ROOM,
-        texts=1,
-        steps=columns,
-    )
-    given = torch.zeros(batch, shape.codebooks, 0, dtype=torch.long, device=decoder.device)
-    pattern = delayed(given, lags, [steps] * batch, columns, shape.pad)
-    guidance = [SAMPLING.schedule(steps, 0, columns)] * batch
-    return loop, lambda: loop.open([Condition(states, mask)] * batch, pattern, 0, guidance)
 
 
 class Bench:
@@ -117,6 +97,56 @@ class Bench:
         after = self._joules()
         seconds, count = (many - few) / (steps - 4), steps * len(tries)
         return self._row("transformers", precision, batch, seconds, before, after, count)
+
+    def compiled(self, model: Any, precision: str, batch: int) -> dict[str, Any]:
+        """transformers' way to a compiled step: a cache whose shapes don't change.
+
+        Raises
+        ------
+        LeftOutError
+            It isn't used.
+        """
+        static: list[bool] = []
+
+        def look(module: Any, positional: Any, named: dict[str, Any]) -> None:
+            caches = (getattr(value, "self_attention_cache", value) for value in named.values())
+            static.append(any(isinstance(cache, StaticCache) for cache in caches))
+
+        hook = model.decoder.register_forward_pre_hook(look, with_kwargs=True)
+        words = tokenizer()([PROMPT], return_tensors="pt").to(self.device)
+        model.generate(**words, max_new_tokens=4, cache_implementation="static")
+        hook.remove()
+        if not any(static):
+            raise LeftOutError(
+                f"transformers {transformers.__version__} gives MusicGen's decoder no static "
+                "cache when asked for one, and compiles a step only with it"
+            )
+        row = self.peer(model, precision, batch, cache_implementation="static")
+        return row | {"engine": STATIC}
+
+    def audiocraft(self, precision: str, batch: int) -> dict[str, Any]:
+        """audiocraft's decoder, in its own environment.
+
+        Raises
+        ------
+        LeftOutError
+            There is none.
+        """
+        kind = self.device.type
+        found = measured_there(
+            SHAPES[self.size]
+            | {
+                "prompt": PROMPT,
+                "batch": batch,
+                "steps": PEER_STEPS[kind],
+                "tries": TRIES[kind],
+                "device": str(self.device),
+                "precision": precision,
+                "threads": torch.get_num_threads(),
+            }
+        )
+        row = self._row("audiocraft", precision, batch, found.pop("seconds_a_step"), None, None, 1)
+        return row | found
 
     def ours(self, parts: Parts, precision: str, batch: int) -> Iterator[tuple[str, Any]]:
         """Our loop, alone: the row; how long the first step takes; a profile."""
@@ -187,19 +217,31 @@ class Bench:
 
 
 def measured(
-    size: str, device: torch.device, about: dict[str, Any], batches: list[int], compiles: bool
+    size: str, device: torch.device, about: dict[str, Any], batches: list[int]
 ) -> dict[str, Any]:
     """All rows of a size; peers first, so that their memory is not counted as ours."""
     bench = Bench(size, device, about)
     is_gpu = device.type == "cuda"
     rows: list[dict[str, Any]] = []
-    found: dict[str, Any] = {"rows": rows}
+    left_out: dict[str, str] = {}
+    found: dict[str, Any] = {"rows": rows, "left_out": left_out}
 
     def add(row: dict[str, Any]) -> None:
         rows.append(row)
         print(line(row), flush=True)
 
-    def attempt(engine: str, precision: str, batch: int, error: Exception) -> None:
+    def attempt(engine: str, precision: str, batch: int, run: Callable[[], Any]) -> None:
+        if engine in left_out:
+            return
+        try:
+            add(run())
+        except LeftOutError as error:
+            left_out[engine] = str(error)
+            print(f"{size:<7} {engine}: {error}", flush=True)
+        except Exception as error:  # of memory, of the compiler: the rest still counts
+            fail(engine, precision, batch, error)
+
+    def fail(engine: str, precision: str, batch: int, error: Exception) -> None:
         row = {"size": size, "engine": engine, "precision": precision, "batch": batch}
         add(row | {"failed": str(error).splitlines()[0][:200]})
         if is_gpu:
@@ -211,13 +253,11 @@ def measured(
         gc.collect()
         model = random_model(size, device, dtype, whole=is_gpu)
         for batch in batches:
-            try:
-                add(bench.peer(model, precision, batch))
-                if compiles:
-                    row = bench.peer(model, precision, batch, cache_implementation="static")
-                    add(row | {"engine": "transformers, static cache"})
-            except Exception as error:  # of memory, of the compiler: the rest still counts
-                attempt("transformers", precision, batch, error)
+            for engine, run in (("transformers", bench.peer), (STATIC, bench.compiled)):
+                attempt(engine, precision, batch, partial(run, model, precision, batch))
+    precision = next(iter(DTYPES[device.type]))  # its loader knows no other
+    for batch in batches:
+        attempt("audiocraft", precision, batch, partial(bench.audiocraft, precision, batch))
     for precision in PRECISIONS[device.type]:
         parts = assemble(
             model.config,
@@ -236,29 +276,10 @@ def measured(
                     elif batch == batches[0]:
                         found.setdefault(what, {})[precision] = value
             except Exception as error:
-                attempt("audio-chain", precision, batch, error)
+                fail("audio-chain", precision, batch, error)
         del parts
         gc.collect()
     return found
-
-
-def start(size: str, device: torch.device) -> dict[str, Any]:
-    """Loading a checkpoint of float32 weights, as they are published, from a warm disk."""
-    report = {}
-    with tempfile.TemporaryDirectory() as folder:
-        random_model(size, torch.device("cpu"), torch.float32, whole=True).save_pretrained(folder)
-        tokenizer().save_pretrained(folder)
-        report["checkpoint_mb"] = round(
-            sum(path.stat().st_size for path in Path(folder).glob("*.safetensors")) / 1e6
-        )
-        for engine in ("transformers", "audio-chain"):
-            command = [sys.executable, "-m", "benchmarks.musicgen_start", folder, engine]
-            said = subprocess.run(
-                [*command, str(device)], check=True, capture_output=True, text=True
-            ).stdout
-            report[engine] = json.loads(said.splitlines()[-1])
-            print(f"{size}, start, {engine}: {report[engine]}", flush=True)
-    return report
 
 
 def line(row: dict[str, Any]) -> str:
@@ -288,8 +309,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sizes", nargs="+", choices=SHAPES)
     parser.add_argument("--batches", nargs="+", type=int)
-    parser.add_argument("--static-cache", action="store_true", help="transformers' too; compiles")
-    parser.add_argument("--no-start", action="store_true", help="don't time loading")
+    parser.add_argument("--only", choices=("steps", "start"), help="leave the rest as recorded")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     device = torch.device(options.device)
@@ -300,21 +320,25 @@ def main() -> None:
     batches = options.batches or {"cpu": [1], "cuda": [1, 8, 64]}[kind]
     about = facts(device)
     print(json.dumps(about))
-    half: dict[str, Any] = {"about": about, "rows": [], "sizes": {}}
-    for size in sizes:
-        found = measured(size, device, about, batches, options.static_cache)
-        half["rows"] += found.pop("rows")
-        half["sizes"][size] = found
-        record(half, kind, options.output)
-    if not options.no_start:
-        half["start"] = {sizes[0]: start(sizes[0], device)}
-        record(half, kind, options.output)
+    half: dict[str, Any] = {}
+    if options.only != "start":
+        half = {"about": about, "rows": [], "left_out": {}, "sizes": {}}
+        for size in sizes:
+            found = measured(size, device, about, batches)
+            half["rows"] += found.pop("rows")
+            half["left_out"] |= found.pop("left_out")
+            half["sizes"][size] = found
+            record(half, kind, options.output)
+    if options.only != "steps":
+        report = {"device": about["device"]} | musicgen_start.measured(sizes[0], device)
+        record(half | {"start": {sizes[0]: report}}, kind, options.output)
 
 
 def record(half: dict[str, Any], kind: str, output: Path) -> None:
-    """Put a device's half into the file, beside the other's."""
+    """Put what was measured of a device's half into the file, beside the rest."""
     known = json.loads(output.read_text()) if output.is_file() else {}
-    write_results(output, known | {"command": "python -m benchmarks.musicgen", kind: half})
+    known["command"] = "python -m benchmarks.musicgen"
+    write_results(output, known | {kind: known.get(kind, {}) | half})
 
 
 if __name__ == "__main__":

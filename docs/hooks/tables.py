@@ -29,7 +29,14 @@ _START: Final = {
     "load_s": "loaded (s)",
     "first_step_s": "first step (s)",
     "processor_s": "processor (s)",
-    "memory_mb": "memory (MB)",
+    "memory_mb": "own memory (MB)",
+    "resident_mb": "with mapped files (MB)",
+}
+
+_START_GPU: Final = {
+    "capture_s": "of it the graph (s)",
+    "kernels_s": "kernels (s)",
+    "compile_s": "to compile them once (s)",
 }
 
 
@@ -229,11 +236,12 @@ def musicgen_speed(found: Any, kind: str) -> str:
     head = ["size", "engine", "weights", "pieces", "ms a step", "floor (ms)", "times real time"]
     head += list(_WHOLE.values()) if kind == "cuda" else []
     about = half["about"]
+    left_out = "".join(f" {name}: {why}." for name, why in half.get("left_out", {}).items())
     return (
         f"{table(head, cells)}\n\n{about['device']}, {about['clock']}, "
         f"{about['threads']} CPU thread(s), load {about['load']}, PyTorch {about['torch']}. The "
         f"floor is reading the weights at the {about['read_gb_a_second']} GB a second that a sum "
-        "reads at in the same run."
+        f"reads at in the same run.{left_out and f' Left out: {left_out.strip()}'}"
     )
 
 
@@ -258,13 +266,20 @@ def stable_audio_speed(found: Any) -> str:
 
 def musicgen_start(found: Any) -> str:
     """From a checkpoint on a warm disk to the first step, ours and transformers'."""
-    cells = [
-        [size, engine, *(plain(report[engine][name], 0 if "mb" in name else 1) for name in _START)]
-        for kind in ("cpu", "cuda")
-        for size, report in found.get(kind, {}).get("start", {}).items()
-        for engine in ("transformers", "audio-chain")
-    ]
-    return table(["size", "engine", *_START.values()], cells)
+    drawn = []
+    for kind, shown in (("cpu", _START), ("cuda", _START | _START_GPU)):
+        for size, report in found.get(kind, {}).get("start", {}).items():
+            cells = [
+                [size, row["engine"], row["precision"]]
+                + [plain(row.get(name), 0 if name.endswith("mb") else 1) for name in shown]
+                for row in report["rows"]
+            ]
+            drawn += [
+                table(["size", "engine", "weights", *shown.values()], cells),
+                f"{report['device']}, {report['rows'][0]['threads']} CPU threads, "
+                f"{report['checkpoint_mb']} MB of weights in float32.",
+            ]
+    return "\n\n".join(drawn) or f"*Not run yet: `{found['command']} --only start`.*"
 
 
 def fad_speed(found: Any) -> str:
