@@ -22,23 +22,40 @@ from triton.compiler import ASTSource
 
 from audio_chain.generate.musicgen.delay import FREE
 from audio_chain.generate.musicgen.kernels.attention import attend, join, remember
+from audio_chain.generate.musicgen.kernels.division import Division, divided, group
 from audio_chain.generate.musicgen.kernels.drawing import play
 from audio_chain.generate.musicgen.kernels.embedding import embed
 from audio_chain.generate.musicgen.kernels.hearing import SPLIT
 from audio_chain.generate.musicgen.kernels.many import BLOCK
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
-from audio_chain.generate.musicgen.kernels.step import WARPS, blocks, group
+from audio_chain.generate.musicgen.kernels.words import add_words, score_words
 from benchmarks.random_musicgen import SHAPES
 
 TARGET: Final = GPUTarget("cuda", 90, 32)
 
 TYPES: Final = {
     **dict.fromkeys(
-        ["x", "gain", "out", "query", "read", "keys", "values", "heard", "table", "places"], "*fp16"
+        [
+            "x",
+            "gain",
+            "out",
+            "query",
+            "read",
+            "keys",
+            "values",
+            "heard",
+            "table",
+            "places",
+            "reads",
+            "gives",
+        ],
+        "*fp16",
     ),
-    **dict.fromkeys(["peaks", "sums", "along", "aside", "logits", "guidance", "scale"], "*fp32"),
+    **dict.fromkeys(
+        ["peaks", "sums", "scores", "along", "aside", "logits", "guidance", "scale"], "*fp32"
+    ),
     **dict.fromkeys(["tokens", "column", "seeds", "begin", "place", "sheet"], "*i64"),
-    **dict.fromkeys(["outputs", "capacity", "width", "steps", "stride"], "i32"),
+    **dict.fromkeys(["outputs", "capacity", "width", "words", "steps", "stride"], "i32"),
     **dict.fromkeys(["factor", "temperature"], "fp32"),
     "mask": "*u8",
 }
@@ -60,17 +77,33 @@ def cases(size: str, rows: int, scaled: bool) -> Iterator[Case]:
         (ffn, width, False, "none", True),
         (width, 4 * 2048, True, "none", False),
     ):
-        padded, block, _ = blocks(inputs, outputs)
-        own: dict[str, Any] = {"INPUTS": inputs, "PADDED": padded, "BLOCK": block}
+        division = divided(inputs, outputs)
+        own: dict[str, Any] = {"INPUTS": inputs} | _sizes(division)
         own |= {"NORM": norm, "ACTIVATION": activation, "ADD": add}
-        yield project, several | own, types, WARPS
+        yield project, several | own, types, division.warps
     size_of_head = {"WIDTH": width, "SIZE": width // shape["heads"]}
-    padded, block, _ = blocks(width, 3 * width)
-    yield project_self, several | size_of_head | {"PADDED": padded, "BLOCK": block}, types, WARPS
-    padded, block, _ = blocks(width, width)
+    division = divided(width, 3 * width)
+    yield project_self, several | size_of_head | _sizes(division), types, division.warps
+    division = divided(width, width)
     for splits in (1, 2, 6):
-        own = size_of_head | {"PADDED": padded, "BLOCK": block, "SPLITS": splits}
-        yield project_heard, several | own, types, WARPS
+        own = size_of_head | _sizes(division) | {"SPLITS": splits}
+        yield project_heard, several | own, types, division.warps
+
+
+def _sizes(division: Division) -> dict[str, Any]:
+    return {"PADDED": division.padded, "BLOCK": division.block}
+
+
+def around_words(size: str, room: int) -> Iterator[Case]:
+    """The kernels of attention to so many words that is absorbed."""
+    width, heads = SHAPES[size]["width"], SHAPES[size]["heads"]
+    words: dict[str, Any] = {"HEADS": heads, "WORDS": room}
+    division = divided(width, heads * room)
+    yield score_words, words | {"INPUTS": width} | _sizes(division), {}, division.warps
+    padded = triton.next_power_of_2(heads)
+    division = divided(padded * room, width)
+    own = {"WIDTH": width, "PADDED": padded, "BLOCK": division.block}
+    yield add_words, words | own, {}, min(16, 2 * division.warps)
 
 
 def between(size: str, rows: int) -> Iterator[Case]:
@@ -136,6 +169,8 @@ def main() -> int:
     every = list(shared())
     for size in options.sizes:
         every += between(size, 128)
+        for room in (16, 64, 128):
+            every += around_words(size, room)
         for rows in options.rows:
             for scaled in (False, True):
                 every += cases(size, rows, scaled)

@@ -38,10 +38,11 @@ FAMILIES = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def small_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches that a short cache has several of, and few programs: the interpreter is slow."""
-    from audio_chain.generate.musicgen.kernels import hearing, step
+    from audio_chain.generate.musicgen.kernels import division, hearing
 
     monkeypatch.setattr(hearing, "SPLIT", 16)
-    monkeypatch.setattr(step, "PROGRAMS", 2)
+    monkeypatch.setattr(division, "BLOCK", 64)
+    monkeypatch.setattr(division, "PROGRAMS", 2)
 
 
 def played(decoder: Decoder, rows: int, texts: int, columns: int, words: int) -> State:
@@ -66,10 +67,13 @@ def compared(decoder: Decoder, rows: int, texts: int, columns: int, words: int =
         step: Step = decoder.step
         if kernels:
             empty = decoder.start(rows=rows, text_rows=texts, words=words, capacity=40)
-            step = in_kernels(decoder, empty).step
+            how = in_kernels(decoder, empty)
+            step = how.step
             assert step != decoder.step
         state = played(decoder, rows, texts, columns, words)
         with torch.inference_mode():
+            if kernels:
+                how.hear(state)
             steps.append((step(tokens, state).clone(), state))
     (expected, before), (logits, after) = steps
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
@@ -89,9 +93,16 @@ def test_at_the_edges_of_the_cache_and_of_its_stretches(columns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "texts", "words"), [(1, 1, 1), (3, 3, 16), (2, 2, 33), (16, 8, 5)]
+    ("rows", "texts", "words"), [(1, 1, 1), (3, 3, 16), (4, 2, 33), (16, 8, 5)]
 )
-def test_rows_and_words(rows: int, texts: int, words: int) -> None:
+@pytest.mark.parametrize("most", [0, 100], ids=["as they are", "absorbed"])
+def test_rows_and_words(
+    rows: int, texts: int, words: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to some length the matrices around the words are absorbed into them."""
+    from audio_chain.generate.musicgen.kernels import absorbed
+
+    monkeypatch.setattr(absorbed, "MOST", most)
     compared(player(tiny(layers=1), DEVICE)._parts.decoder, rows, texts, 18, words)
 
 
@@ -108,11 +119,25 @@ def test_rows_far_from_zero() -> None:
     compared(decoder, 2, 1, 7)
 
 
+def test_one_request_after_another() -> None:
+    """In the same place, so that a captured step goes on: the texts of the second count."""
+    decoder = player(tiny(layers=1), DEVICE)._parts.decoder
+    tokens = torch.ones(2, 4, dtype=torch.long, device=DEVICE)
+    how = in_kernels(decoder, played(decoder, 2, 1, 0, 16))
+    for columns in (3, 8):
+        state, same = (played(decoder, 2, 1, columns, 16) for _ in range(2))
+        with torch.inference_mode():
+            how.hear(state)
+            torch.testing.assert_close(
+                how.step(tokens, state), decoder.step(tokens, same), rtol=1e-4, atol=1e-5
+            )
+
+
 def test_masked_columns_are_not_heard() -> None:
     """A captured step goes over more of the cache than has been read."""
     decoder = player(tiny(layers=1), DEVICE)._parts.decoder
     tokens = torch.zeros(2, 4, dtype=torch.long, device=DEVICE)
-    step = in_kernels(decoder, played(decoder, 2, 1, 0, 5)).step
+    how = in_kernels(decoder, played(decoder, 2, 1, 0, 5))
     logits = []
     for reach in (None, 32, 40):
         state = played(decoder, 2, 1, 13, 5)
@@ -120,7 +145,8 @@ def test_masked_columns_are_not_heard() -> None:
         for tensor in (*state.keys, *state.values):
             tensor[:, :, 14:] = torch.nan
         with torch.inference_mode():
-            logits.append(step(tokens, state).clone())
+            how.hear(state)
+            logits.append(how.step(tokens, state).clone())
     assert logits[0].isfinite().all()
     torch.testing.assert_close(logits[1], logits[0])
     torch.testing.assert_close(logits[2], logits[0])
@@ -191,10 +217,11 @@ def test_published_shapes(
     """Two layers of each; 500 columns in the cache. Errors are those of the precision."""
     if DEVICE.type != "cuda":
         pytest.skip("needs a GPU")
-    from audio_chain.generate.musicgen.kernels import hearing, step
+    from audio_chain.generate.musicgen.kernels import division, hearing
 
     monkeypatch.setattr(hearing, "SPLIT", 256)
-    monkeypatch.setattr(step, "PROGRAMS", 192)
+    monkeypatch.setattr(division, "BLOCK", 4)
+    monkeypatch.setattr(division, "PROGRAMS", 132)
     config = MusicgenDecoderConfig(
         hidden_size=width, num_attention_heads=heads, ffn_dim=4 * width, num_hidden_layers=2
     )
@@ -219,6 +246,8 @@ def test_published_shapes(
         state.text_mask.fill_(True)
         state.rewind(500)
         with torch.inference_mode():
+            if device.type == "cuda":
+                how.hear(state)
             logits.append(step_of(tokens.to(device), state).cpu())
     expected, found = logits
     assert (found - expected).norm() < 0.03 * expected.norm()

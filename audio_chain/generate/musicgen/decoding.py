@@ -125,6 +125,7 @@ class Loop:
         if self._decoder.together and self._decoder.attends_to_text and not known:
             texts = len(self._state.text_mask) // self.pieces
             self._decoder.hear(*_joined(conditions, texts), self._state)
+            self._how.hear(self._state)
             self._state.rewind(0)
             return
         for piece, condition in enumerate(conditions):
@@ -138,6 +139,7 @@ class Loop:
                 self._decoder.prefill(tokens, state)
             else:
                 self._decoder.prefill(tokens, state, condition.states[:rows])
+        self._how.hear(self._state)
         self._state.rewind(self._prefix + known)
 
     @torch.inference_mode()

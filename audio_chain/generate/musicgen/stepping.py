@@ -21,6 +21,10 @@ Play = Callable[[Tensor, Sampling, Tensor, Tensor, Tensor, Tensor, Tensor], None
 """As `sampling.play_column`."""
 
 
+def _nothing(_: State) -> None:
+    """What there is to do about a state's texts where its keys and values are enough."""
+
+
 @dataclass(frozen=True)
 class Stepping:
     """How columns are played.
@@ -33,11 +37,14 @@ class Stepping:
         Draws the next one.
     failure : str
         Why kernels are not used where they could be; else "".
+    hear : callable
+        Called once a state's texts have been heard, before it is played in.
     """
 
     step: Step
     play: Play = play_column
     failure: str = ""
+    hear: Callable[[State], None] = _nothing
 
 
 def stepping(decoder: Decoder, state: State) -> Stepping:
@@ -68,10 +75,10 @@ def in_kernels(decoder: Decoder, state: State) -> Stepping:
     size = decoder.shape.width // decoder.shape.heads
     if size & (size - 1):  # kernels work on powers of 2
         return Stepping(decoder.step, play)
-    steps: Step = (Steps if rows <= MOST_ROWS else ManySteps)(decoder, state)
+    steps = Steps(decoder, state) if rows <= MOST_ROWS else ManySteps(decoder, state)
     # a trial, taken back: what it leaves in the cache is overwritten before it is read
     state.text_mask.fill_(True)
     steps(state.column.new_zeros(rows, decoder.shape.codebooks), state)
     state.text_mask.zero_()
     state.rewind(0)
-    return Stepping(steps, play)
+    return Stepping(steps, play, hear=steps.hear if isinstance(steps, Steps) else _nothing)

@@ -28,14 +28,23 @@ from audio_chain.generate.musicgen.kernels.overlap import gdc_launch_dependents,
 
 
 @triton.jit
-def _axes(BLOCK: tl.constexpr, GROUP: tl.constexpr, PADDED: tl.constexpr):
+def axes(BLOCK: tl.constexpr, GROUP: tl.constexpr, PADDED: tl.constexpr):
     """Inputs, rows of a group and outputs of a program, each along an axis of its own."""
     o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     return tl.arange(0, PADDED)[:, None, None], tl.arange(0, GROUP)[None, :, None], o[None, None, :]
 
 
 @triton.jit
-def _places(BLOCK: tl.constexpr, GROUP: tl.constexpr):
+def places(o, k, INPUTS: tl.constexpr, TOGETHER: tl.constexpr = 8):
+    """Where weights (outputs, INPUTS) are; a thread reads so many inputs together.
+
+    It is to be as many as it reads of the rows, or all weights change threads on their way.
+    """
+    return tl.max_contiguous(o * INPUTS + k, (TOGETHER, 1, 1))
+
+
+@triton.jit
+def _results(BLOCK: tl.constexpr, GROUP: tl.constexpr):
     """Rows of a group and outputs of a program, along the axes of a product."""
     o = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     return tl.arange(0, GROUP)[:, None], o[None, :]
@@ -48,7 +57,7 @@ def _both(a, b, c, d):
 
 
 @triton.jit
-def _normed(w, v, g, along, aside, INPUTS: tl.constexpr):
+def normed(w, v, g, along, aside, INPUTS: tl.constexpr):
     """Product (rows, outputs) of weights with the layer norm of rows v, padded with zeros."""
     mean, square = tl.reduce((v / INPUTS, v * v / INPUTS), 0, _both)
     y = tl.sum(w.to(tl.float32) * (g * v), 0)
@@ -80,9 +89,9 @@ def project(
     """out = activation(norm(x) @ weight.T), or out += ...; rows (ROWS, INPUTS), (ROWS, outputs)."""
     if OVERLAPS:
         gdc_launch_dependents()
-    k, r, o = _axes(BLOCK, GROUP, PADDED)
-    w = tl.load(weight + o * INPUTS + k, mask=(o < outputs) & (k < INPUTS), other=0.0)
-    row, output = _places(BLOCK, GROUP)
+    k, r, o = axes(BLOCK, GROUP, PADDED)
+    w = tl.load(weight + places(o, k, INPUTS), mask=(o < outputs) & (k < INPUTS), other=0.0)
+    row, output = _results(BLOCK, GROUP)
     wanted = output < outputs
     if NORM:
         g = tl.load(gain + k, mask=k < INPUTS, other=0.0).to(tl.float32)
@@ -97,7 +106,7 @@ def project(
         at = out + (first + row) * outputs + output
         if ADD:
             before = tl.load(at, mask=wanted, other=0.0).to(tl.float32)
-        y = _normed(w, v, g, s, b, INPUTS) if NORM else tl.sum(w.to(tl.float32) * v, 0)
+        y = normed(w, v, g, s, b, INPUTS) if NORM else tl.sum(w.to(tl.float32) * v, 0)
         if SCALED:
             y = y * levels
         if ACTIVATION == "gelu":
@@ -137,9 +146,9 @@ def project_self(
     """
     if OVERLAPS:
         gdc_launch_dependents()
-    k, r, o = _axes(BLOCK, GROUP, PADDED)
-    w = tl.load(weight + o * WIDTH + k, mask=(o < 3 * WIDTH) & (k < WIDTH), other=0.0)
-    row, output = _places(BLOCK, GROUP)
+    k, r, o = axes(BLOCK, GROUP, PADDED)
+    w = tl.load(weight + places(o, k, WIDTH), mask=(o < 3 * WIDTH) & (k < WIDTH), other=0.0)
+    row, output = _results(BLOCK, GROUP)
     wanted = output < 3 * WIDTH
     g = tl.load(gain + k, mask=k < WIDTH, other=0.0).to(tl.float32)
     s = tl.load(along + output, mask=wanted, other=0.0)
@@ -153,7 +162,7 @@ def project_self(
     now = tl.load(column)
     for first in range(0, ROWS, GROUP):
         v = tl.load(x + (first + r) * WIDTH + k, mask=k < WIDTH, other=0.0).to(tl.float32)
-        y = _normed(w, v, g, s, b, WIDTH)
+        y = normed(w, v, g, s, b, WIDTH)
         if SCALED:
             y = y * levels
         y = y.to(query.dtype.element_ty)
@@ -187,9 +196,9 @@ def project_heard(
     """
     if OVERLAPS:
         gdc_launch_dependents()
-    k, r, o = _axes(BLOCK, GROUP, PADDED)
-    w = tl.load(weight + o * WIDTH + k, mask=(o < WIDTH) & (k < WIDTH), other=0.0)
-    row, output = _places(BLOCK, GROUP)
+    k, r, o = axes(BLOCK, GROUP, PADDED)
+    w = tl.load(weight + places(o, k, WIDTH), mask=(o < WIDTH) & (k < WIDTH), other=0.0)
+    row, output = _results(BLOCK, GROUP)
     wanted = output < WIDTH
     if SCALED:
         levels = tl.load(scale + output, mask=wanted, other=0.0)

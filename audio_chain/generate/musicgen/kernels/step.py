@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import torch
-import torch.nn.functional as F
-import triton
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
+from audio_chain.generate.musicgen.kernels.absorbed import Absorbed, pays
+from audio_chain.generate.musicgen.kernels.division import divided, group
 from audio_chain.generate.musicgen.kernels.embedding import embed_column
 from audio_chain.generate.musicgen.kernels.hearing import Hearing
 from audio_chain.generate.musicgen.kernels.overlap import overlap
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
+from audio_chain.generate.musicgen.kernels.weights import parts, sums
 from audio_chain.generate.musicgen.layers import Layer, Norm, TextAttention
-from audio_chain.generate.musicgen.matrices import Matrix, Plain, Scaled
+from audio_chain.generate.musicgen.matrices import Matrix
 from audio_chain.generate.musicgen.state import State
-
-TILE: Final = 8192
-"""Weights that a program reads."""
-
-PROGRAMS: Final = 192
-"""A small weight is better read by so many, a little each, than by fewer."""
-
-WARPS: Final = 4
-"""Of 32 threads each, of a program."""
-
-
-def _parts(matrix: Matrix) -> tuple[Tensor, Tensor, bool]:
-    """Values, scale, and whether there is one."""
-    if isinstance(matrix, Scaled):
-        return matrix.values, matrix.scale, True
-    assert isinstance(matrix, Plain)
-    return matrix.weight, matrix.weight, False
-
-
-def blocks(inputs: int, outputs: int) -> tuple[int, int, int]:
-    """Inputs padded to a power of 2, outputs of a program, and programs."""
-    padded = triton.next_power_of_2(inputs)
-    block = max(1, TILE // padded)
-    while block > 1 and outputs <= PROGRAMS * block:
-        block //= 2
-    return padded, block, triton.cdiv(outputs, block)
-
-
-def group(rows: int) -> int:
-    """Rows that are multiplied at once."""
-    return next(count for count in (4, 2, 1) if rows % count == 0)
-
-
-def _sums(norm: Norm, matrix: Matrix) -> tuple[Tensor, Tensor]:
-    """Of a matrix's weights times gain and times shift, float32 (outputs,): see `products`."""
-    weight, _, _ = _parts(matrix)
-    along, aside = F.linear(torch.stack([norm.weight, norm.bias]).float(), weight.float())
-    return along, aside
 
 
 def _normed(decoder: Decoder) -> Iterator[tuple[Norm, Matrix]]:
@@ -83,10 +45,11 @@ class Steps:
         self._decoder, shape = decoder, decoder.shape
         rows = self._rows = len(state.keys[0])
         self._size = shape.width // shape.heads
-        hidden = len(_parts(decoder.layers[0].feed_in)[0])
+        hidden = len(parts(decoder.layers[0].feed_in)[0])
         self._hearing = Hearing(decoder, state)
         self._overlap = overlap(decoder.device)
-        self._sums = {matrix: _sums(norm, matrix) for norm, matrix in _normed(decoder)}
+        self._absorbed = Absorbed(decoder, state) if pays(decoder, state) else None
+        self._sums = {matrix: sums(norm, parts(matrix)[0]) for norm, matrix in _normed(decoder)}
 
         def room(*sizes: int, dtype: torch.dtype = decoder.dtype) -> Tensor:
             return torch.empty(sizes, device=decoder.device, dtype=dtype)
@@ -95,6 +58,11 @@ class Steps:
         self._hidden = room(rows, hidden)
         self._logits = room(rows, shape.codebooks, shape.tokens, dtype=torch.float32)
 
+    def hear(self, state: State) -> None:
+        """Take in the texts of a state, once they have been heard there."""
+        if self._absorbed is not None:
+            self._absorbed.hear(state)
+
     def __call__(self, tokens: Tensor, state: State) -> Tensor:
         """As `Decoder.step`."""
         decoder, x = self._decoder, self._x
@@ -102,7 +70,9 @@ class Steps:
         texts = len(state.text_mask)
         for index, layer in enumerate(decoder.layers):
             self._attend_self(layer, state, index)
-            if layer.text is not None and texts:
+            if self._absorbed is not None:
+                self._absorbed(x, state, index)
+            elif layer.text is not None and texts:
                 self._attend_text(layer.text, state, index, texts)
             self._project(x, layer.feed_in, self._hidden, norm=layer.norm_feed, activated=True)
             self._project(self._hidden, layer.feed_out, x, add=True)
@@ -121,13 +91,13 @@ class Steps:
         add: bool = False,
         rows: int | None = None,
     ) -> None:
-        weight, scale, scaled = _parts(matrix)
+        weight, scale, scaled = parts(matrix)
         outputs, inputs = weight.shape
-        padded, block, programs = blocks(inputs, outputs)
+        division = divided(inputs, outputs)
         rows = rows or self._rows
         gain = norm.weight if norm else weight
         along, aside = self._sums[matrix] if norm else (weight, weight)
-        project[(programs,)](
+        project[(division.programs,)](
             x,
             weight,
             scale,
@@ -139,22 +109,22 @@ class Steps:
             ROWS=rows,
             GROUP=group(rows),
             INPUTS=inputs,
-            PADDED=padded,
-            BLOCK=block,
+            PADDED=division.padded,
+            BLOCK=division.block,
             NORM=norm is not None,
             SCALED=scaled,
             ACTIVATION=self._decoder.shape.activation if activated else "none",
             ADD=add,
-            num_warps=WARPS,
+            num_warps=division.warps,
             **self._overlap,
         )
 
     def _attend_self(self, layer: Layer, state: State, index: int) -> None:
         keys, values = state.keys[index], state.values[index]
-        weight, scale, scaled = _parts(layer.query_key_value)
+        weight, scale, scaled = parts(layer.query_key_value)
         width = self._decoder.shape.width
-        padded, block, programs = blocks(width, 3 * width)
-        project_self[(programs,)](
+        division = divided(width, 3 * width)
+        project_self[(division.programs,)](
             self._x,
             weight,
             scale,
@@ -168,11 +138,11 @@ class Steps:
             ROWS=self._rows,
             GROUP=group(self._rows),
             WIDTH=width,
-            PADDED=padded,
+            PADDED=division.padded,
             SIZE=self._size,
-            BLOCK=block,
+            BLOCK=division.block,
             SCALED=scaled,
-            num_warps=WARPS,
+            num_warps=division.warps,
             **self._overlap,
         )
         splits = self._hearing.columns(self._query, state, index)
@@ -183,10 +153,10 @@ class Steps:
         self._join(text.out, rows, self._hearing.words(self._query, state, index))
 
     def _join(self, matrix: Matrix, rows: int, splits: int) -> None:
-        weight, scale, scaled = _parts(matrix)
+        weight, scale, scaled = parts(matrix)
         width = self._decoder.shape.width
-        padded, block, programs = blocks(width, width)
-        project_heard[(programs,)](
+        division = divided(width, width)
+        project_heard[(division.programs,)](
             self._hearing.heard,
             self._hearing.peaks,
             self._hearing.sums,
@@ -197,10 +167,10 @@ class Steps:
             ROWS=rows,
             GROUP=group(rows),
             WIDTH=width,
-            PADDED=padded,
+            PADDED=division.padded,
             SIZE=self._size,
-            BLOCK=block,
+            BLOCK=division.block,
             SCALED=scaled,
-            num_warps=WARPS,
+            num_warps=division.warps,
             **self._overlap,
         )
