@@ -28,7 +28,7 @@ from benchmarks.gauges import Clock
 from benchmarks.musicgen_loop import prepared
 from benchmarks.random_musicgen import SHAPES, random_model, tokenizer
 
-SHARES: Final = (8, 16, 32)
+SHARES: Final = (16, 32, 64)
 BLOCKS: Final = (2, 4, 8)
 PROGRAMS: Final = (132, 264)
 STEPS: Final = 100

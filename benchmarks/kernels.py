@@ -21,6 +21,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from audio_chain.generate.musicgen.delay import FREE
+from audio_chain.generate.musicgen.kernels.absorbed import SHORT
 from audio_chain.generate.musicgen.kernels.attention import attend, join, remember
 from audio_chain.generate.musicgen.kernels.division import Division, divided, group
 from audio_chain.generate.musicgen.kernels.drawing import play
@@ -28,6 +29,7 @@ from audio_chain.generate.musicgen.kernels.embedding import embed
 from audio_chain.generate.musicgen.kernels.hearing import SPLIT
 from audio_chain.generate.musicgen.kernels.many import BLOCK
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
+from audio_chain.generate.musicgen.kernels.step import MANY
 from audio_chain.generate.musicgen.kernels.words import add_words, score_words
 from benchmarks.random_musicgen import SHAPES
 
@@ -84,8 +86,8 @@ def cases(size: str, rows: int, scaled: bool) -> Iterator[Case]:
     size_of_head = {"WIDTH": width, "SIZE": width // shape["heads"]}
     division = divided(width, 3 * width)
     yield project_self, several | size_of_head | _sizes(division), types, division.warps
-    division = divided(width, width)
     for splits in (1, 2, 6):
+        division = divided(width, width, crowded=splits > MANY)
         own = size_of_head | _sizes(division) | {"SPLITS": splits}
         yield project_heard, several | own, types, division.warps
 
@@ -101,7 +103,7 @@ def around_words(size: str, room: int) -> Iterator[Case]:
     division = divided(width, heads * room)
     yield score_words, words | {"INPUTS": width} | _sizes(division), {}, division.warps
     padded = triton.next_power_of_2(heads)
-    division = divided(padded * room, width)
+    division = divided(padded * room, width, crowded=room > SHORT)
     own = {"WIDTH": width, "PADDED": padded, "BLOCK": division.block}
     yield add_words, words | own, {}, min(16, 2 * division.warps)
 

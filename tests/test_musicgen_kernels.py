@@ -107,7 +107,9 @@ def test_rows_and_words(
 
 
 def test_weights_of_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "keep", lambda weight, *_: Scaled.of(weight.to(DEVICE)))
+    monkeypatch.setattr(
+        layers, "keep", lambda weights, *_: Scaled.of(torch.cat([*weights]).to(DEVICE))
+    )
     compared(player(tiny(layers=1), DEVICE)._parts.decoder, 2, 1, 20)
 
 

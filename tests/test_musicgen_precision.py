@@ -101,6 +101,15 @@ def test_levels_are_the_nearest(seed: int, inputs: int, outputs: int) -> None:
     assert (scaled.values.abs().amax(1) == 127).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_levels_of_a_weight_of_16_bits_are_those_of_its_values(dtype: torch.dtype) -> None:
+    """As a GPU takes them from a file; from 300,000 values on they are rounded in parts."""
+    weight = torch.randn(600, 500).to(dtype)
+    ours, exact = Scaled.of(weight), Scaled.of(weight.float())
+    assert torch.equal(ours.values, exact.values)
+    assert torch.equal(ours.scale, exact.scale)
+
+
 def test_sums_of_integers_do_not_overflow() -> None:
     """All products are as large as they can be, and of one sign."""
     kept("int8")

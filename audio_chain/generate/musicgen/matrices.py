@@ -111,14 +111,12 @@ class Scaled:
         values = torch.empty_like(weight, dtype=torch.int8)
         scale = torch.empty(len(weight), device=weight.device)
         rows = max(1, _ROUNDED // weight.shape[1]) if weight.device.type == "cpu" else len(weight)
-        scratch = torch.empty_like(weight[:rows], dtype=torch.float32)
         for part, rounded, unit in zip(
             weight.split(rows), values.split(rows), scale.split(rows), strict=True
         ):
-            room = scratch[: len(part)]
-            torch.amax(torch.abs(part, out=room), 1, out=unit)
-            unit.clamp_min_(torch.finfo(torch.float32).tiny).div_(_LEVELS)
-            rounded.copy_(torch.div(part, unit[:, None], out=room).round_())
+            exact = part.float()
+            unit.copy_(exact.abs().amax(1).clamp_min_(torch.finfo(torch.float32).tiny) / _LEVELS)
+            rounded.copy_((exact / unit[:, None]).round_())
         return cls(values, scale)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -24,6 +24,9 @@ from audio_chain.generate.musicgen.state import State
 MOST: Final = 2
 """Times the bytes of what they replace that the matrices may have, at most."""
 
+SHORT: Final = 32
+"""Words; of more a thread keeps too much while it weighs them."""
+
 
 def room(words: int) -> int:
     """Words, padded to a power of 2."""
@@ -105,7 +108,7 @@ class Absorbed:
             **self._overlap,
         )
         heads = triton.next_power_of_2(shape.heads)
-        update = divided(heads * self._room, shape.width)
+        update = divided(heads * self._room, shape.width, crowded=self._room > SHORT)
         add_words[(update.programs, self._rows)](
             self._scores,
             self._gives[index],

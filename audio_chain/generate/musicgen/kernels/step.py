@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from audio_chain.generate.musicgen.kernels.weights import parts, sums
 from audio_chain.generate.musicgen.layers import Layer, Norm, TextAttention
 from audio_chain.generate.musicgen.matrices import Matrix
 from audio_chain.generate.musicgen.state import State
+
+MANY: Final = 2
+"""Stretches; of more a thread keeps too much while it joins them."""
 
 
 def _normed(decoder: Decoder) -> Iterator[tuple[Norm, Matrix]]:
@@ -155,7 +159,7 @@ class Steps:
     def _join(self, matrix: Matrix, rows: int, splits: int) -> None:
         weight, scale, scaled = parts(matrix)
         width = self._decoder.shape.width
-        division = divided(width, width)
+        division = divided(width, width, crowded=splits > MANY)
         project_heard[(division.programs,)](
             self._hearing.heard,
             self._hearing.peaks,
