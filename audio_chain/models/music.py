@@ -100,7 +100,7 @@ MUSIC_CARDS: Final = (
         size_mb=17,
         rate=32_000,
         needs=("spectral-codec-nano", "minilm"),
-        limits="mono, up to 10 s; keeps genre and instruments, but no steady beat; sounds like the "
+        limits="mono, up to 10 s; keeps genre and instruments, but seldom the tempo; sounds like the "
         "soundfont that it learnt from; no voices",
     ),
     ModelCard(
