@@ -96,7 +96,7 @@ def test_constants_in_the_text_are_those_of_the_code() -> None:
     from audio_chain.transcribe.faster_whisper import BEAMS
     from audio_chain.transcribe.gate import ENDLESS
     from eval.adherence.tempo import TOLERANCE
-    from training import codec, musicgen
+    from training import codec, musicgen, pulse_head
     from training.factory import dataset
     from training.rewriter.targets import WEIGHTS
 
@@ -108,6 +108,10 @@ def test_constants_in_the_text_are_those_of_the_code() -> None:
     )
     assert says("models/codecs.md", rf"\gamma = {codec.DECAY}")
     assert says("models/codecs.md", f"with weight {codec.COMMITMENT}:")
+    assert says("models/codecs.md", f"in twelve, with weight {codec.CHROMA:g}, and")
+    tempo, place = pulse_head.WEIGHTS
+    assert says("models/musicgen.md", rf"{tempo} \, \log q(\text{{tempo}}")
+    assert says("models/musicgen.md", rf"{place} \, \log q(\text{{place}}_t")
     assert says("models/codecs.md", f"Without {codec.UNQUANTIZED} steps")
     assert says("models/codecs.md", f"of {min(codec.WINDOWS)} to {max(codec.WINDOWS):,} samples")
     assert says("data.md", f"{dataset._SOLOS:.0%} of the pieces".replace("%", " %"))
