@@ -394,3 +394,24 @@ def test_signal_to_noise_of_known_noise(ratio: float) -> None:
     noise = torch.cos(2 * torch.pi * 10 * time) * 10 ** (-ratio / 20)
     measured = codec.signal_to_noise(signal[None], (signal + noise)[None])
     assert measured.item() == pytest.approx(ratio, abs=1e-3)
+
+
+def test_the_distance_of_pitch_classes_is_that_of_notes() -> None:
+    """Octaves and loudness don't count, semitones do, and silence has no notes."""
+
+    def tone(pitch: float, amplitude: float = 0.5) -> torch.Tensor:
+        seconds = torch.arange(32_000) / 32_000
+        return amplitude * torch.sin(2 * torch.pi * 440 * 2 ** (pitch / 12) * seconds)[None]
+
+    def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+        return codec.chroma_distance(one, other, 32_000).item()
+
+    assert distance(tone(0), tone(0)) == pytest.approx(0, abs=1e-6)
+    assert distance(tone(0), tone(12, 0.1)) < 0.01
+    assert distance(tone(0), tone(6)) == pytest.approx(1, abs=0.06)  # the ends are noise
+    # two equal parts, of which one is the original's: the cosine is 1 / sqrt(2)
+    assert distance(tone(0), tone(0) + tone(4)) == pytest.approx(1 - 2**-0.5, abs=0.03)
+    assert distance(torch.zeros(1, 32_000), tone(0)) == 0
+    shares = codec.pitch_classes(32_000, 8192, "cpu")
+    audible = torch.arange(4097) * 32_000 / 8192 >= codec.LOWEST
+    torch.testing.assert_close(shares.sum(0), audible.float())

@@ -100,8 +100,8 @@ MUSIC_CARDS: Final = (
         size_mb=17,
         rate=32_000,
         needs=("spectral-codec-nano", "minilm"),
-        limits="mono, up to 10 s; keeps genre and instruments, but seldom the tempo; sounds like the "
-        "soundfont that it learnt from; no voices",
+        limits="mono, up to 10 s; keeps genre and instruments, but seldom the tempo; sounds like "
+        "the soundfont that it learnt from; no voices",
     ),
     ModelCard(
         name="clap-nano",
