@@ -59,7 +59,7 @@ class Subject:
     songs : int
         Of `_SONG_S` seconds, in the main run.
     recipe : Recipe
-        Of the main run; those of the sweeps take half of the steps.
+        Of the main run; those of the sweeps take a quarter of the steps.
     results : str
         Name of the file that is written.
     """
@@ -72,14 +72,14 @@ class Subject:
     @property
     def short(self) -> Recipe:
         """The recipe of runs that are compared with each other."""
-        return replace(self.recipe, steps=self.recipe.steps // 2, sample_every=0)
+        return replace(self.recipe, steps=self.recipe.steps // 4, sample_every=0)
 
 
 SUBJECTS: Final = {
     "musicgen-nano": Subject(
         "musicgen-nano",
         30,
-        Recipe(steps=100, batch=4, learning_rate=2e-3),
+        Recipe(steps=200, batch=4, learning_rate=2e-3),
         "finetune.json",
     ),
     "stable-audio-nano": Subject(
