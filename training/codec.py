@@ -149,7 +149,8 @@ def chroma_distance(target: Tensor, output: Tensor, rate: int) -> Tensor:
         for audio in (target, output)
     )
     heard = x.norm(dim=1) > 1e-2
-    return ((1 - F.cosine_similarity(x, y, 1, eps=1e-2)) * heard).mean()
+    distance: Tensor = (1 - F.cosine_similarity(x, y, 1, eps=1e-2)) * heard
+    return distance.mean()
 
 
 def signal_to_noise(target: Tensor, output: Tensor) -> Tensor:
