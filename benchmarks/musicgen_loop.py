@@ -26,7 +26,7 @@ def prepared(parts: Parts, batch: int, steps: int) -> tuple[Loop, Callable[[], N
     loop = Loop(
         decoder,
         SAMPLING,
-        seeds=range(batch),
+        pieces=batch,
         columns=-(-states.shape[1] // ROOM) * ROOM,
         texts=1,
         steps=columns,
@@ -34,4 +34,5 @@ def prepared(parts: Parts, batch: int, steps: int) -> tuple[Loop, Callable[[], N
     given = torch.zeros(batch, shape.codebooks, 0, dtype=torch.long, device=decoder.device)
     pattern = delayed(given, lags, [steps] * batch, columns, shape.pad)
     guidance = [SAMPLING.schedule(steps, 0, columns)] * batch
-    return loop, lambda: loop.open([Condition(states, mask)] * batch, pattern, 0, guidance)
+    conditions = [Condition(states, mask)] * batch
+    return loop, lambda: loop.open(conditions, pattern, 0, guidance, range(batch))

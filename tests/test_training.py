@@ -54,7 +54,8 @@ def write_noise(folder: Path, pieces: int, seed: int) -> None:
     records = []
     for _ in range(pieces):
         _, facts = plan(rng)
-        records.append({**asdict(facts), "captions": [caption(facts, rng) for _ in range(2)]})
+        captions = [caption(facts, rng) for _ in range(2)]
+        records.append({**asdict(facts), "captions": captions, "change": 0.5})
     (folder / "00000.json").write_text(json.dumps(records))
 
 

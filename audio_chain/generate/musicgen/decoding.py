@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,8 +47,8 @@ class Loop:
         The model.
     sampling : Sampling
         How to draw.
-    seeds : sequence of int
-        Of the pieces that play together.
+    pieces : int
+        How many play together.
     columns : int
         Of the longest condition.
     texts : int
@@ -57,7 +59,6 @@ class Loop:
     Attributes
     ----------
     pieces : int
-        How many play together.
     """
 
     def __init__(
@@ -65,13 +66,12 @@ class Loop:
         decoder: Decoder,
         sampling: Sampling,
         *,
-        seeds: Sequence[int],
+        pieces: int,
         columns: int,
         texts: int,
         steps: int,
     ) -> None:
         shape, device = decoder.shape, decoder.device
-        pieces = len(seeds)
         self._decoder, self._sampling, self.pieces = decoder, sampling, pieces
         self._prefix = 0 if decoder.attends_to_text else columns
         self._state = decoder.start(
@@ -85,7 +85,7 @@ class Loop:
             (pieces, shape.codebooks, 1 + steps), shape.pad, dtype=torch.long, device=device
         )
         self._guidance = torch.ones(pieces, steps, device=device)
-        self._seeds = torch.tensor(seeds, device=device)
+        self._seeds = torch.zeros(pieces, dtype=torch.long, device=device)
         self._begin = torch.zeros(1, dtype=torch.long, device=device)
         self._captures = can_capture(device)
         self._how = stepping(decoder, self._state)
@@ -98,6 +98,7 @@ class Loop:
         pattern: Tensor,
         known: int,
         guidance: Sequence[Tensor],
+        seeds: Sequence[int],
         begin: int = 0,
     ) -> None:
         """Begin a window.
@@ -115,10 +116,13 @@ class Loop:
             Frames at its beginning that are given.
         guidance : sequence of Tensor
             Of each piece, (up to `steps`), the strength at each step.
+        seeds : sequence of int
+            Of each piece.
         begin : int
             Frame of the pieces at which the window begins.
         """
         self._begin.fill_(begin)
+        self._seeds.copy_(torch.tensor(seeds))
         self._sheet[..., 1:].fill_(self._decoder.shape.pad)
         self._sheet[..., 1 : 1 + pattern.shape[-1]] = pattern
         self._guidance[:, : pattern.shape[-1]] = torch.stack(list(guidance))
@@ -181,6 +185,44 @@ class Loop:
     def _undo(self) -> None:
         """Take a step back. The tokens that it drew stay, and the next run finds them given."""
         self._state.column.sub_(1)
+
+
+class Loops:
+    """Loops for one decoder: on a GPU the last one is kept for the next pieces of its shape.
+
+    There a new one takes a tenth of a second or more, since its steps have to be recorded.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        The model.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder, self._keeps = decoder, can_capture(decoder.device)
+        self._kept: tuple[object, Loop] | None = None
+
+    @contextmanager
+    def loop(
+        self, sampling: Sampling, *, pieces: int, columns: int, texts: int, steps: int
+    ) -> Iterator[Loop]:
+        """A loop that nobody else plays meanwhile; the arguments are those of `Loop`."""
+        shape = (sampling, pieces, columns, texts, steps)
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == shape:
+            loop = kept[1]
+        else:
+            if kept is not None:
+                kept = None
+                gc.collect()  # it holds itself, and its buffers may be all that there is room for
+            loop = Loop(
+                self._decoder, sampling, pieces=pieces, columns=columns, texts=texts, steps=steps
+            )
+        try:
+            yield loop
+        finally:
+            if self._keeps:
+                self._kept = (shape, loop)
 
 
 def _joined(conditions: Sequence[Condition], rows: int) -> tuple[Tensor, Tensor]:
@@ -250,14 +292,14 @@ def decode(
     loop = Loop(
         decoder,
         sampling,
-        seeds=seeds,
+        pieces=pieces,
         columns=text.shape[1],
         texts=1 + len(others),
         steps=steps,
     )
     pattern = delayed(given, lags, [frames] * pieces, steps, shape.pad)
     guidance = [sampling.schedule(frames, 0, steps)] * pieces
-    loop.open(conditions, pattern, given.shape[-1], guidance)
+    loop.open(conditions, pattern, given.shape[-1], guidance, seeds)
     while loop.column < steps:
         loop.advance()
         stepped()

@@ -20,7 +20,7 @@ from audio_chain.generate import Chunk
 from audio_chain.generate.musicgen.checkpoint import Parts, is_whole, load_parts, load_whole
 from audio_chain.generate.musicgen.codec_blocks import BlockDecoder, encode
 from audio_chain.generate.musicgen.conditions import ROOM, Reader
-from audio_chain.generate.musicgen.decoding import Condition
+from audio_chain.generate.musicgen.decoding import Condition, Loops
 from audio_chain.generate.musicgen.delay import delays
 from audio_chain.generate.musicgen.grouping import Grouping
 from audio_chain.generate.musicgen.sampling import Sampling
@@ -112,6 +112,7 @@ class MusicgenGenerator:
         self._frame_rate: int = parts.codec.config.frame_rate
         context = min(round(CONTEXT_S * self._frame_rate), parts.max_frames // 2)
         self._span = Span(parts.max_frames, context)
+        self._loops = Loops(parts.decoder)
         self._groupings: dict[tuple[int, int, int], Grouping] = {}
 
     def generate(
@@ -165,6 +166,7 @@ class MusicgenGenerator:
                 self._span,
                 given,
                 columns=group.columns,
+                loops=self._loops,
                 stepped=stepped,
             )
             sounds = self._sounds(group)

@@ -14,7 +14,7 @@ from typing import Final
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
-from audio_chain.generate.musicgen.decoding import Condition, Loop
+from audio_chain.generate.musicgen.decoding import Condition, Loops
 from audio_chain.generate.musicgen.delay import delayed, delays, undelayed
 from audio_chain.generate.musicgen.sampling import Sampling
 
@@ -83,6 +83,7 @@ def compose(
     given: Tensor,
     *,
     columns: int,
+    loops: Loops | None = None,
     stepped: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Generate codes and pass them on while they come.
@@ -101,6 +102,8 @@ def compose(
         Codes that all pieces begin with, (codebooks, known frames); there may be none.
     columns : int
         Of the longest condition.
+    loops : Loops, optional
+        Of the same decoder, where there may be one to play in.
     stepped : callable
         Called after every step.
 
@@ -116,35 +119,36 @@ def compose(
         yield from ((number, given) for number in range(len(pieces)))
     longest = max(piece.frames for piece in pieces)
     codes = given.expand(len(pieces), -1, -1)  # of all pieces, up to where the next window begins
-    loop = None
-    for begin, known, until in span.windows(longest, given.shape[-1]):
-        ends = [min(piece.frames, until) - begin for piece in pieces]
-        conditions = [piece.condition(begin) for piece in pieces]
-        if loop is None:
-            loop = Loop(
-                decoder,
-                sampling,
-                seeds=[piece.seed for piece in pieces],
-                columns=columns,
-                texts=len(conditions[0].states),
-                steps=min(span.window, longest - begin) + lag,
+    windows = list(span.windows(longest, given.shape[-1]))
+    conditions = [piece.condition(windows[0][0]) for piece in pieces]
+    with (loops or Loops(decoder)).loop(
+        sampling,
+        pieces=len(pieces),
+        columns=columns,
+        texts=len(conditions[0].states),
+        steps=min(span.window, longest - windows[0][0]) + lag,
+    ) as loop:
+        for window, (begin, known, until) in enumerate(windows):
+            if window:
+                conditions = [piece.condition(begin) for piece in pieces]
+            ends = [min(piece.frames, until) - begin for piece in pieces]
+            steps, ready = max(ends) + lag, known - begin
+            loop.open(
+                conditions,
+                delayed(codes[..., codes.shape[-1] - ready :], lags, ends, steps, shape.pad),
+                ready,
+                [sampling.schedule(piece.frames, begin, steps) for piece in pieces],
+                [piece.seed for piece in pieces],
+                begin,
             )
-        steps, ready = max(ends) + lag, known - begin
-        loop.open(
-            conditions,
-            delayed(codes[..., codes.shape[-1] - ready :], lags, ends, steps, shape.pad),
-            ready,
-            [sampling.schedule(piece.frames, begin, steps) for piece in pieces],
-            begin,
-        )
-        while loop.column < steps:
-            loop.advance()
-            stepped()
-            complete = loop.column - lag
-            if complete - ready >= PASSED_ON or loop.column == steps:
-                fresh = undelayed(loop.tokens(ready, loop.column), lags)
-                for number, end in enumerate(ends):
-                    if end > ready:
-                        yield number, fresh[number, :, : end - ready]
-                ready = complete
-        codes = undelayed(loop.tokens(0, steps), lags)
+            while loop.column < steps:
+                loop.advance()
+                stepped()
+                complete = loop.column - lag
+                if complete - ready >= PASSED_ON or loop.column == steps:
+                    fresh = undelayed(loop.tokens(ready, loop.column), lags)
+                    for number, end in enumerate(ends):
+                        if end > ready:
+                            yield number, fresh[number, :, : end - ready]
+                    ready = complete
+            codes = undelayed(loop.tokens(0, steps), lags)
