@@ -41,7 +41,9 @@ def write_shard(folder: Path, number: int, seed: int, seconds: float) -> Path:
     for row in range(SIZE):
         piece = sample(number * SIZE + row, seed, seconds)
         audio[row] = piece.audio
-        change = spectral_change(piece.audio.astype(np.float32) / 32768, RATE)
+        sound = piece.audio.astype(np.float32)
+        sound /= 32768
+        change = spectral_change(sound, RATE)
         more = {"captions": list(piece.captions), "change": round(change, 4)}
         records.append(asdict(piece.attributes) | more)
     (folder / f"{number:05d}.json").write_text(json.dumps(records))
