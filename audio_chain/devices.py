@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from audio_chain.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 _DEVICE: Final = re.compile(r"auto|cpu|mps|cuda(?::\d{1,3})?")
 
@@ -45,3 +48,10 @@ def pick(name: str = "auto") -> str:
     if not usable[kind]:
         raise UsageError(f"torch can't use {name} on this machine; leave the device to be chosen")
     return name
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of a CUDA device's memory, used or not."""
+    import torch
+
+    return int(torch.cuda.get_device_properties(device).total_memory)

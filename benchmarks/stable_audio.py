@@ -5,9 +5,8 @@
 
 ``open`` makes a pipeline of Stable Audio Open 1.0's sizes with random weights (speed doesn't
 depend on them) and lets diffusers and us sample the same 47 s of stereo, in one process on one
-device: steps a second, the ratio, the most memory, and how long decoding takes. With
-AUDIO_CHAIN_COMPILE=1 our network is compiled too. Writes ``docs/results/stable-audio-speed.json``
-unless ``--shape tiny``, which only shows that it runs.
+device: steps a second, the ratio, the most memory, and how long decoding takes. Writes
+``docs/results/stable-audio-speed.json`` unless ``--shape tiny``, which only shows that it runs.
 
 ``nano`` times whole pieces of the nano model, from words to samples, and writes
 ``docs/results/stable-audio-nano-speed.json``.
@@ -30,7 +29,6 @@ import torch
 from audio_chain import models
 from audio_chain.generate import GenerationRequest, load_generator
 from audio_chain.generate.stable_audio.checkpoint import load_folder
-from audio_chain.generate.stable_audio.denoiser import COMPILE
 from audio_chain.generate.stable_audio.generator import StableAudioGenerator
 from training.results import RESULTS, write_results
 
@@ -185,7 +183,6 @@ def compare(options: argparse.Namespace) -> None:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "shape": options.shape,
         "steps": options.steps,
-        "compiled": os.environ.get(COMPILE) == "1",
         "batches": {},
     }
     with tempfile.TemporaryDirectory() as name:

@@ -96,7 +96,7 @@ def test_nano_pieces_are_the_same_alone(negative: str) -> None:
 def test_nano_pieces_do_play_together() -> None:
     """Where this processor sums three pieces as one, which MKL does."""
     decoder = nano()._parts.decoder
-    grouping = Grouping(decoder, rows=2, texts=1, columns=64, capacity=567)
+    grouping = Grouping(decoder, rows=2, texts=1, columns=64)
     if not grouping.alike(3):
         pytest.skip("this processor's sums depend on the number of rows")
     steps: list[float] = []
@@ -114,10 +114,10 @@ def test_groups_that_change_the_pieces_are_found_out() -> None:
 
     model, _ = loaded(1)
     decoder = Uneven(DecoderShape.of(model.config.decoder), model.decoder.state_dict())
-    grouping = Grouping(decoder, rows=2, texts=1, columns=64, capacity=567)
+    grouping = Grouping(decoder, rows=2, texts=1, columns=64)
     assert not grouping.alike(3)
-    assert max(grouping.sizes(5)) <= 2
-    assert sum(grouping.sizes(5)) == 5
+    assert max(grouping.sizes(5, 567)) <= 2
+    assert sum(grouping.sizes(5, 567)) == 5
 
 
 @pytest.mark.parametrize("channels", [1, 2])

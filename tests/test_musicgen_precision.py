@@ -182,7 +182,7 @@ def test_int8_is_the_rounded_model() -> None:
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_pieces_play_together_in_few_bits(precision: Precision) -> None:
     decoder = player(tiny(), precision=kept(precision))._parts.decoder
-    grouping = Grouping(decoder, rows=2, texts=1, columns=64, capacity=567)
+    grouping = Grouping(decoder, rows=2, texts=1, columns=64)
     assert all(grouping.alike(pieces) for pieces in (2, 5, 32))
 
 

@@ -12,7 +12,6 @@ from stable_audio_models import player, saved, tiny
 from audio_chain.generate import GenerationRequest
 from audio_chain.generate.musicgen.graph import OPT_OUT
 from audio_chain.generate.stable_audio.checkpoint import load_folder
-from audio_chain.generate.stable_audio.denoiser import COMPILE
 from audio_chain.generate.stable_audio.generator import StableAudioGenerator
 
 pytestmark = pytest.mark.gpu
@@ -73,12 +72,3 @@ def test_half_precision_is_near(gpu: torch.device, folder: Path) -> None:
     parts = load_folder(folder, device=gpu, dtype=torch.float16)
     half = made(StableAudioGenerator("tiny", "stable-audio", parts))
     np.testing.assert_allclose(half, made(player(folder, gpu)), atol=0.05)
-
-
-@pytest.mark.slow
-def test_compiled_is_not_compiled(
-    gpu: torch.device, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = made(player(folder, gpu))
-    monkeypatch.setenv(COMPILE, "1")
-    np.testing.assert_allclose(made(player(folder, gpu)), plain, atol=1e-3)

@@ -45,8 +45,11 @@ SMALL: Final = 512
 LONGEST_S: Final = 600.0
 """The longest piece, by windows that overlap."""
 
-DECODED_TOGETHER: Final = 32
-"""Pieces at the most whose codes a GPU decodes at once; 8 s of each take 0.3 GB."""
+DECODED_TOGETHER: Final = 64
+"""Pieces at the most whose codes a GPU decodes at once, if they fit into a quarter of its memory."""
+
+DECODED_BYTES: Final = 0.3e9
+"""What 8 s of a piece take on their way from codes to sound."""
 
 CONTEXT_S: Final = 12.0
 """What a window takes over of the last one, as in audiocraft; at most half of it."""
@@ -185,7 +188,7 @@ class MusicgenGenerator:
 
     def _sounds(self, group: _Group) -> list[_Sound]:
         """What turns each piece's codes into sound: alone, or with its neighbours as long."""
-        together = DECODED_TOGETHER if self._parts.decoder.together else 1
+        together = self._decoded_together()
         sounds: list[_Sound] = []
         lengths = [piece.frames for piece in group.pieces]
         for frames, alike in itertools.groupby(range(len(lengths)), lengths.__getitem__):
@@ -194,6 +197,15 @@ class MusicgenGenerator:
                 sound = _Sound(self._parts.codec, self._parts.decoder.shape.channels, some, frames)
                 sounds += [sound] * len(some)
         return sounds
+
+    def _decoded_together(self) -> int:
+        decoder = self._parts.decoder
+        if not decoder.together:
+            return 1
+        if decoder.device.type != "cuda":
+            return DECODED_TOGETHER
+        room = devices.memory(decoder.device) / 4
+        return max(1, min(DECODED_TOGETHER, int(room / DECODED_BYTES)))
 
     def _next(self, composed: Iterator[tuple[int, Tensor]]) -> tuple[int, Tensor] | None:
         with _threads(1 if self._parts.decoder.shape.width < SMALL else None):
@@ -261,9 +273,11 @@ class MusicgenGenerator:
             kinds.append((windows, columns, rows))
         begin = 0
         for (_, columns, rows), alike in itertools.groupby(kinds):
+            count = len(list(alike))
+            longest = max(piece.frames for piece in pieces[begin : begin + count])
             grouping = self._grouping(2 if sampling.guides else 1, rows, columns)
             with _threads(1 if decoder.shape.width < SMALL else None):
-                sizes = list(grouping.sizes(len(list(alike))))
+                sizes = list(grouping.sizes(count, min(longest, self._span.window) + columns))
             for size in sizes:
                 yield _Group(
                     range(begin, begin + size), tuple(pieces[begin : begin + size]), columns
@@ -278,7 +292,6 @@ class MusicgenGenerator:
                 rows=rows,
                 texts=min(rows, texts),
                 columns=columns,
-                capacity=self._span.window + columns,
             )
         return self._groupings[key]
 

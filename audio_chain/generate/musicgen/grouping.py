@@ -14,13 +14,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from audio_chain import devices
 from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.state import State
 
 _SIZES: Final = (64, 32, 16, 8, 6, 4, 3, 2)
 
 _BUDGET: Final = {"cpu": 2e9, "cuda": 24e9}
-"""Bytes that the caches of a group may take."""
+"""Bytes that the caches of a group may take; of a GPU's memory at most half."""
 
 _COLUMNS: Final = 37
 """Columns in the cache when sizes are tried; a number that no kernel divides by."""
@@ -39,28 +40,39 @@ class Grouping:
         Of these, rows that attend to a text.
     columns : int
         Words of that text.
-    capacity : int
-        Columns of a piece's cache.
     """
 
-    def __init__(
-        self, decoder: Decoder, *, rows: int, texts: int, columns: int, capacity: int
-    ) -> None:
+    def __init__(self, decoder: Decoder, *, rows: int, texts: int, columns: int) -> None:
         self._decoder, self._rows, self._texts = decoder, rows, texts
         self._columns = columns
-        shape = decoder.shape
-        bytes_each = 2 * shape.layers * shape.width * capacity * rows * decoder.dtype.itemsize
-        budget = _BUDGET.get(decoder.device.type, _BUDGET["cpu"])
         self._tried: dict[int, bool] = {}
-        self._most = max(1, int(budget // bytes_each))
 
-    def sizes(self, pieces: int) -> Iterator[int]:
-        """Sizes of groups that so many pieces are played in, one after the other."""
+    def sizes(self, pieces: int, capacity: int) -> Iterator[int]:
+        """Sizes of groups that pieces are played in, one after the other.
+
+        Parameters
+        ----------
+        pieces : int
+            How many there are.
+        capacity : int
+            Columns of the longest one's cache.
+        """
+        room = max(1, int(self._budget() // self._bytes_each(capacity)))
         while pieces:
-            most = min(pieces, self._most)
+            most = min(pieces, room)
             size = next((size for size in _SIZES if size <= most and self._is_usable(size)), 1)
             yield size
             pieces -= size
+
+    def _budget(self) -> float:
+        device = self._decoder.device
+        budget = _BUDGET.get(device.type, _BUDGET["cpu"])
+        return min(budget, devices.memory(device) / 2) if device.type == "cuda" else budget
+
+    def _bytes_each(self, capacity: int) -> int:
+        shape = self._decoder.shape
+        columns = 2 * shape.layers * shape.width * capacity
+        return columns * self._rows * self._decoder.dtype.itemsize
 
     def _is_usable(self, size: int) -> bool:
         if self._decoder.device.type != "cpu":

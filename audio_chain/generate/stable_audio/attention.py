@@ -1,8 +1,8 @@
-"""Attention for diffusers' Stable Audio transformer, with what doesn't change computed once.
+"""Attention of diffusers' Stable Audio transformer, with what doesn't change computed once.
 
 In every step the text is the same, so its keys and values are computed when a piece begins.
 Queries, keys and values of self-attention come from one product, and are turned by their rotary
-positions (Su et al. 2021) in the network's own precision.
+positions (Su et al. 2021) in place.
 """
 
 from __future__ import annotations
@@ -13,42 +13,46 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audio_chain.generate.stable_audio.operations import Operations
+
 
 class SelfAttention:
-    """Takes the place of diffusers' processor in a block's ``attn1``.
+    """A block's ``attn1``.
 
     Parameters
     ----------
     attention : object
         diffusers' Attention. Its three projections become one, and are no longer to be used.
+    operations : Operations
+        How positions are turned.
     """
 
-    def __init__(self, attention: Any) -> None:
+    def __init__(self, attention: Any, operations: Operations) -> None:
         projections = (attention.to_q, attention.to_k, attention.to_v)
-        self._sizes = [projection.out_features for projection in projections]
         self._weight = torch.cat([projection.weight.detach() for projection in projections])
         for name in ("to_q", "to_k", "to_v"):
             setattr(attention, name, None)
+        self._heads, self._output = attention.heads, attention.to_out[0]
+        self._turn = operations.turn
 
-    def __call__(
-        self,
-        attention: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        rotary_emb: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
+    def __call__(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Attend from every frame to every frame, (rows, frames, width)."""
-        assert rotary_emb is not None
-        heads = attention.heads
-        parts = F.linear(hidden_states, self._weight).split(self._sizes, -1)
-        query, key, value = (_heads(part, part.shape[-1] // heads, heads) for part in parts)
-        query, key = _turned(query, *rotary_emb), _turned(key, *rotary_emb)
-        return _output(attention, F.scaled_dot_product_attention(query, key, value))
+        rows, frames, _ = hidden.shape
+        three = F.linear(hidden, self._weight).view(rows, frames, 3, self._heads, -1)
+        self._turn(three[:, :, :2], cosine, sine)
+        query, key, value = three.permute(2, 0, 3, 1, 4)
+        heard = F.scaled_dot_product_attention(query, key, value)
+        projected: Tensor = self._output(heard.transpose(1, 2).flatten(2))
+        return projected
 
 
 class CrossAttention:
-    """Takes the place of diffusers' processor in a block's ``attn2``.
+    """A block's ``attn2``.
+
+    Parameters
+    ----------
+    attention : object
+        diffusers' Attention.
 
     Attributes
     ----------
@@ -56,18 +60,20 @@ class CrossAttention:
         Of the conditions, (rows, heads, columns, width / heads); `read` fills them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, attention: Any) -> None:
+        self._attention = attention
         self.keys = self.values = torch.zeros(0)
 
-    def read(self, attention: Any, conditions: Tensor) -> None:
+    def read(self, conditions: Tensor) -> None:
         """Compute keys and values of conditions (rows, columns, width).
 
         They stay in the same memory as long as their shape does.
         """
+        attention = self._attention
         size = attention.to_q.out_features // attention.heads
         fresh = []
         for projection in (attention.to_k, attention.to_v):
-            states = _heads(projection(conditions), size, projection.out_features // size)
+            states = _heads(projection(conditions), projection.out_features // size)
             fresh.append(states.repeat_interleave(attention.heads // states.shape[1], 1))
         if self.keys.shape == fresh[0].shape:
             self.keys.copy_(fresh[0])
@@ -75,32 +81,14 @@ class CrossAttention:
         else:
             self.keys, self.values = fresh
 
-    def __call__(
-        self,
-        attention: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-    ) -> Tensor:
+    def __call__(self, hidden: Tensor) -> Tensor:
         """Attend from every frame to the conditions that were read."""
-        query = attention.to_q(hidden_states)
-        query = _heads(query, query.shape[-1] // attention.heads, attention.heads)
-        return _output(attention, F.scaled_dot_product_attention(query, self.keys, self.values))
+        query = _heads(self._attention.to_q(hidden), self._attention.heads)
+        heard = F.scaled_dot_product_attention(query, self.keys, self.values)
+        projected: Tensor = self._attention.to_out[0](heard.transpose(1, 2).flatten(2))
+        return projected
 
 
-def _heads(states: Tensor, size: int, heads: int) -> Tensor:
+def _heads(states: Tensor, heads: int) -> Tensor:
     rows, columns, _ = states.shape
-    return states.view(rows, columns, heads, size).transpose(1, 2)
-
-
-def _turned(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate the first channels of each head, of which the halves are pairs."""
-    turning, rest = states.split([cosine.shape[-1], states.shape[-1] - cosine.shape[-1]], -1)
-    first, second = turning.chunk(2, -1)
-    turned = turning * cosine + torch.cat([-second, first], -1) * sine
-    return torch.cat([turned, rest], -1)
-
-
-def _output(attention: Any, heard: Tensor) -> Tensor:
-    projected: Tensor = attention.to_out[0](heard.transpose(1, 2).flatten(2))
-    return projected
+    return states.view(rows, columns, heads, -1).transpose(1, 2)

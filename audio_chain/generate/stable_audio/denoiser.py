@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from audio_chain.generate.musicgen.graph import Captured
-from audio_chain.generate.stable_audio.attention import CrossAttention, SelfAttention
 from audio_chain.generate.stable_audio.conditions import Conditions
-
-COMPILE: Final = "AUDIO_CHAIN_COMPILE"
-"""Environment variable; 1 fuses the network's small operations with torch.compile, which takes a
-minute before the first step: for many pieces on a GPU."""
+from audio_chain.generate.stable_audio.network import Network
 
 
 class Denoiser:
@@ -24,7 +19,7 @@ class Denoiser:
     Parameters
     ----------
     transformer : object
-        diffusers' StableAudioDiTModel, whose attention is replaced for good.
+        diffusers' StableAudioDiTModel, of which parts are no longer to be used.
 
     Attributes
     ----------
@@ -43,33 +38,22 @@ class Denoiser:
         self.window: int = config.sample_size
         self.channels: int = config.in_channels
         self.device, self._dtype = weight.device, weight.dtype
-        self._crossing: list[tuple[Any, CrossAttention]] = []
-        for block in transformer.transformer_blocks:
-            crossing = CrossAttention()
-            block.attn1.set_processor(SelfAttention(block.attn1))
-            block.attn2.set_processor(crossing)
-            self._crossing.append((block.attn2, crossing))
-        # of what is read once, nothing is left to be done in a step
-        self._project = transformer.cross_attention_proj
-        transformer.cross_attention_proj = torch.nn.Identity()
+        self._network = Network(transformer)
         self._turns = get_1d_rotary_pos_embed(
             config.attention_head_dim // 2,
             self.window + 1,  # timing goes before the frames
             use_real=True,
             repeat_interleave_real=False,
         )
-        self._forward = transformer.forward
-        if self.device.type == "cuda" and os.environ.get(COMPILE) == "1":
-            self._forward = torch.compile(transformer.forward, dynamic=False)
         self._time, self._guidance = torch.zeros(2, 1, device=self.device)
-        self._input = self._output = self._timing = self._states = torch.zeros(0)
+        self._input = self._output = self._timing = torch.zeros(0)
         self._turning: list[Tensor] = []
         self._captured = Captured(self._run, self._watched, lambda: None, self.device)
 
     @property
     def failure(self) -> str:
-        """Why the step is not captured, where it could be; else ""."""
-        return self._captured.failure
+        """Why steps are slower than this device allows; "" if they aren't."""
+        return self._network.failure or self._captured.failure
 
     @torch.inference_mode()
     def read(self, conditions: Sequence[Conditions], frames: int) -> None:
@@ -84,9 +68,7 @@ class Denoiser:
         """
         states = torch.stack([each.states for each in conditions], 1).flatten(0, 1)
         timing = torch.stack([each.timing for each in conditions], 1).flatten(0, 1)
-        self._states = self._project(states.to(self._dtype))
-        for attention, crossing in self._crossing:
-            crossing.read(attention, self._states)
+        self._network.read(states.to(self._dtype))
         shape = (len(states), self.channels, frames)
         if (self._input.shape, len(self._output)) != (shape, len(conditions)):
             self._input = torch.zeros(shape, device=self.device, dtype=self._dtype)
@@ -119,19 +101,12 @@ class Denoiser:
         return self._output
 
     def _run(self) -> None:
-        predicted = self._forward(
-            self._input,
-            self._time,
-            encoder_hidden_states=self._states,
-            global_hidden_states=self._timing,
-            rotary_embedding=self._turning,
-            return_dict=False,
-        )[0].float()
+        network = self._network
+        predicted = network(self._input, self._time, self._timing, self._turning).float()
         if len(predicted) > len(self._output):
             other, wanted = predicted.chunk(2)
             predicted = other + self._guidance * (wanted - other)
         self._output.copy_(predicted)
 
     def _watched(self) -> list[Tensor]:
-        # of the states nothing is read in a step but the keys and values made of them
-        return [self._input, self._timing, self._output, self._crossing[0][1].keys]
+        return [self._input, self._timing, self._output, self._network.keys]

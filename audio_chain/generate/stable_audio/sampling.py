@@ -85,7 +85,10 @@ def sample(
     """
 
     def fresh(step: int) -> Tensor:
-        return torch.stack([noise(seed, step, shape) for seed in seeds]).to(device)
+        drawn = torch.stack([noise(seed, step, shape) for seed in seeds])
+        if device is not None and device.type == "cuda":
+            drawn = drawn.pin_memory()  # so that nobody waits for the copy
+        return drawn.to(device, non_blocking=True)
 
     first = fresh(0)
     latents = path.deviation(levels[0]) * first
