@@ -113,7 +113,7 @@ class Run:
 
 def runs(kind: str, subject: Subject) -> Iterator[Run]:
     """The runs of a part of the study."""
-    full = Plan(style_clips=64, prompts=32, seconds=_SECONDS)
+    full = Plan(style_clips=64, prompts=100, seconds=_SECONDS)
     brief = Plan(style_clips=24, prompts=12, seconds=_SECONDS)
     if kind == "main":
         yield Run("main", subject.songs, subject.recipe, full)

@@ -5,7 +5,7 @@ Each reads and writes its tensors once. Triton is imported where there is a GPU 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import torch
 import triton
@@ -27,15 +27,15 @@ def add_norm(hidden: Tensor, more: Tensor, norm: nn.LayerNorm, out: Tensor) -> N
 
 @triton.jit
 def _add_norm(
-    hidden: Any,
-    more: Any,
-    out: Any,
-    weight: Any,
-    bias: Any,
-    eps: Any,
+    hidden,
+    more,
+    out,
+    weight,
+    bias,
+    eps,
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
-) -> None:
+):
     at = tl.program_id(0).to(tl.int64) * WIDTH
     channel = tl.arange(0, BLOCK)
     inside = channel < WIDTH
@@ -71,16 +71,16 @@ def turn(states: Tensor, cosine: Tensor, sine: Tensor) -> None:
 
 @triton.jit
 def _turn(
-    states: Any,
-    cosine: Any,
-    sine: Any,
-    frames: Any,
-    stride: Any,
+    states,
+    cosine,
+    sine,
+    frames,
+    stride,
     SIZE: tl.constexpr,
     PAIRS: tl.constexpr,
     EACH: tl.constexpr,
     BLOCK: tl.constexpr,
-) -> None:
+):
     cell = tl.program_id(0).to(tl.int64)
     head, pair = tl.arange(0, BLOCK), tl.arange(0, PAIRS)
     place = (cell % frames) * 2 * PAIRS + pair
@@ -105,7 +105,7 @@ def gate(both: Tensor) -> Tensor:
 
 
 @triton.jit
-def _gate(both: Any, out: Any, WIDTH: tl.constexpr, BLOCK: tl.constexpr) -> None:
+def _gate(both, out, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
     cell = tl.program_id(0).to(tl.int64)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = channel < WIDTH
