@@ -217,7 +217,11 @@ class Bench:
 
 
 def measured(
-    size: str, device: torch.device, about: dict[str, Any], batches: list[int]
+    size: str,
+    device: torch.device,
+    about: dict[str, Any],
+    batches: list[int],
+    precisions: list[str],
 ) -> dict[str, Any]:
     """All rows of a size; peers first, so that their memory is not counted as ours."""
     bench = Bench(size, device, about)
@@ -258,7 +262,7 @@ def measured(
     precision = next(iter(DTYPES[device.type]))  # its loader knows no other
     for batch in batches:
         attempt("audiocraft", precision, batch, partial(bench.audiocraft, precision, batch))
-    for precision in PRECISIONS[device.type]:
+    for precision in precisions:
         parts = assemble(
             model.config,
             model.state_dict(),
@@ -309,6 +313,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sizes", nargs="+", choices=SHAPES)
     parser.add_argument("--batches", nargs="+", type=int)
+    parser.add_argument("--precisions", nargs="+", help="of our own; by default all")
     parser.add_argument("--only", choices=("steps", "start"), help="leave the rest as recorded")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
@@ -318,13 +323,14 @@ def main() -> None:
         torch.set_num_threads(1)
     sizes = options.sizes or {"cpu": ["small"], "cuda": ["small", "medium", "large"]}[kind]
     batches = options.batches or {"cpu": [1], "cuda": [1, 8, 64]}[kind]
+    precisions = options.precisions or list(PRECISIONS[kind])
     about = facts(device)
     print(json.dumps(about))
     half: dict[str, Any] = {}
     if options.only != "start":
         half = {"about": about, "rows": [], "left_out": {}, "sizes": {}}
         for size in sizes:
-            found = measured(size, device, about, batches)
+            found = measured(size, device, about, batches, precisions)
             half["rows"] += found.pop("rows")
             half["left_out"] |= found.pop("left_out")
             half["sizes"][size] = found

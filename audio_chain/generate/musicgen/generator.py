@@ -46,7 +46,7 @@ LONGEST_S: Final = 600.0
 """The longest piece, by windows that overlap."""
 
 DECODED_TOGETHER: Final = 64
-"""Pieces at the most whose codes a GPU decodes at once, if they fit into a quarter of its memory."""
+"""Pieces at the most whose codes a GPU decodes at once, in up to a quarter of its memory."""
 
 DECODED_BYTES: Final = 0.3e9
 """What 8 s of a piece take on their way from codes to sound."""
