@@ -29,7 +29,7 @@ from eval.adherence.errors import shipped_errors
 from eval.adherence.findings import RULES, Adherence, Finding
 from eval.adherence.instruments import is_heard, labels_for
 from eval.adherence.key import NAMES, Key, estimate_key, parse_key, relation
-from eval.adherence.sound import STUCK_SIMILARITY, loop_similarity
+from eval.adherence.looping import STUCK_SIMILARITY, loop_similarity
 from eval.adherence.summary import rate, summarize
 from eval.bench.reference import shipped_windows
 from eval.needs import check_installed

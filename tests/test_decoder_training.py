@@ -201,15 +201,6 @@ def test_pieces_that_begin_with_silence_are_left_out() -> None:
     assert codes.begins(audio, 32_000).tolist() == [True, False, True]
 
 
-def test_pieces_that_nearly_drone_are_left_out() -> None:
-    """A wall of guitars may, above drums."""
-    records = [
-        {"has_drums": drums, "change": change}
-        for drums, change in ((False, 0.2), (False, 0.1), (True, 0.1))
-    ]
-    assert codes.moves(records).tolist() == [True, False, True]
-
-
 def test_training_delays_as_decoding_undelays() -> None:
     codes = torch.randint(50, (3, 4, 7))
     delayed = decoder.delayed(codes, 50)

@@ -22,8 +22,8 @@ from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest
 from audio_chain.progress import Progress, silent
+from audio_chain.sound_check import check_sound, clipped_share, level, spectral_change
 from eval.adherence.listener import load_listener
-from eval.adherence.sound import check_sound, clipped_share, level, spectral_change
 from eval.adherence.tempo import estimate_tempo, same_tempo
 from eval.bootstrap import estimate, mean, median, ratio_of_means
 from eval.clap_score import clip_embedding

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from audio_chain.errors import UsageError
+from audio_chain.generate.seeds import mixed
 from audio_chain.generate.stable_audio.autoencoders import Oobleck, in_blocks, surroundings
-from audio_chain.generate.stable_audio.noise import mixed, noise
+from audio_chain.generate.stable_audio.noise import noise
 from audio_chain.generate.stable_audio.paths import Circle, Line, Path, path_of
 from audio_chain.generate.stable_audio.samplers import SAMPLERS
 from audio_chain.generate.stable_audio.sampling import sample

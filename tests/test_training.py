@@ -54,8 +54,7 @@ def write_noise(folder: Path, pieces: int, seed: int) -> None:
     records = []
     for _ in range(pieces):
         _, facts = plan(rng)
-        captions = [caption(facts, rng) for _ in range(2)]
-        records.append({**asdict(facts), "captions": captions, "change": 0.5})
+        records.append({**asdict(facts), "captions": [caption(facts, rng) for _ in range(2)]})
     (folder / "00000.json").write_text(json.dumps(records))
 
 

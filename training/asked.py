@@ -9,7 +9,7 @@ numbers. Digits are parted in all of them, for the sentence encoder to read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -38,7 +38,7 @@ def texts(record: Mapping[str, Any]) -> list[str]:
 
 def facts_of(record: Mapping[str, Any]) -> Attributes:
     """Facts of a shard's record, as the factory had them."""
-    facts = {field.name: record[field.name] for field in fields(Attributes)}
+    facts = {name: value for name, value in record.items() if name != "captions"}
     return Attributes(**facts | {"instruments": tuple(facts["instruments"])})
 
 

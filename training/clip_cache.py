@@ -23,10 +23,16 @@ class ClipCache:
         Makes the clips that aren't there.
     revisions : mapping of str to str
         Of its weights, as `training.results.revisions`.
+
+    Attributes
+    ----------
+    made : int
+        Clips that weren't there.
     """
 
     def __init__(self, folder: Path, generator: Generator, revisions: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.made = 0
         self._folder = folder
         self._generator = generator
         self._revisions = dict(revisions)
@@ -38,6 +44,7 @@ class ClipCache:
         path = self._folder / f"{number:05d}-{key}.flac"
         if not path.exists():
             (clip,) = self._generator.generate(request)
+            self.made += 1
             (prompt,), (seed,) = request.prompts, request.seeds
             encode(clip, path, tags=Tags(prompt=prompt, seed=seed, model=self._generator.name))
         return path

@@ -5,9 +5,9 @@
 A shard of codes is ``NNNNN.safetensors``: the codec's ``codes``, int16 (pieces, books, frames),
 ``words``, the pieces' texts (see `training.asked`) as token ids, int16 (pieces, texts,
 `TEXT_TOKENS`), and ``pulse``, float32 (pieces, 2): bpm, and the share of a beat that is over when
-the piece begins. Pieces that begin with silence are left out, and those that nearly drone: a
-decoder that has learned to be silent for a while, or to hold a chord, may stay so. Made beside the
-rendering and the training, which takes up new shards as they come.
+the piece begins. Pieces that begin with silence are left out: a decoder that has learned to be
+silent for a while may stay so. Made beside the rendering and the training, which takes up new
+shards as they come.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from audio_chain.nano.codec import SpectralCodecModel
-from eval.adherence.sound import DRONE_CHANGE
 from training.asked import draw, texts
 from training.shards import read_shard
 
@@ -32,9 +31,6 @@ TEXT_TOKENS: Final = 64
 BY_SECONDS: Final = 0.25
 QUIET_DB: Final = -45.0
 """RMS of full scale below which a beginning is called silent; two pieces of a hundred are."""
-
-LEAST_CHANGE: Final = 2 * DRONE_CHANGE
-"""Of pieces without drums that are learned from; three of a hundred change less, slow pads most."""
 
 
 def tokenised(tokenizer: Any, records: list[dict[str, Any]]) -> Tensor:
@@ -61,11 +57,6 @@ def begins(audio: Tensor, rate: int) -> Tensor:
     return first.square().mean(1).sqrt() > 10 ** (QUIET_DB / 20)
 
 
-def moves(records: list[dict[str, Any]]) -> Tensor:
-    """Which pieces don't come near a drone, bool (pieces,)."""
-    return torch.tensor([one["has_drums"] or one["change"] >= LEAST_CHANGE for one in records])
-
-
 def write_codes(
     folder: Path, data: Path, number: int, codec: SpectralCodecModel, tokenizer: Any
 ) -> None:
@@ -74,7 +65,7 @@ def write_codes(
     if target.exists():
         return
     audio, records = read_shard(data, number)
-    heard = begins(torch.tensor(audio), codec.config.sampling_rate) & moves(records)
+    heard = begins(torch.tensor(audio), codec.config.sampling_rate)
     asked = [{"captions": texts(record)} for record in records]
     parts = {
         "codes": coded(codec, torch.tensor(audio)[heard]),

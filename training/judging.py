@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_chain.clip import Clip
+from audio_chain.sound_check import SoundCheck, check_sound
 from eval.adherence.listener import Heard, Listener
-from eval.adherence.sound import SoundCheck, check_sound
 from eval.adherence.tempo import estimate_tempo, same_tempo
 from eval.bootstrap import Estimate, estimate, mean, ratio_of_means
 from training.factory.attributes import Attributes

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from audio_chain import models
+from audio_chain import models, sound_check
 from audio_chain.audio import decode
 from audio_chain.errors import UsageError
 from audio_chain.generate import GenerationRequest, load_generator
+from audio_chain.generate.musicgen import MusicgenGenerator
 from audio_chain.weights import cache_dir
-from eval.adherence import sound
 from eval.adherence.listener import Listener, load_listener
 from eval.adherence.tempo import TOLERANCE
 from eval.bootstrap import RESAMPLES, Estimate
@@ -51,9 +51,9 @@ TARGETS: Final = {
 }
 LIMITS: Final = {
     "tempo_tolerance": TOLERANCE,
-    "silent_below_dbfs": sound.SILENT_DBFS,
-    "clipped_above_share": sound.CLIPPED_SHARE,
-    "drone_below_change": sound.DRONE_CHANGE,
+    "silent_below_dbfs": sound_check.SILENT_DBFS,
+    "clipped_above_share": sound_check.CLIPPED_SHARE,
+    "drone_below_change": sound_check.DRONE_CHANGE,
 }
 
 
@@ -66,10 +66,10 @@ def request_for(item: HeldOut, seed: int, guidance: float) -> GenerationRequest:
     return GenerationRequest((item.prompt,), SECONDS, (seed + item.number,), guidance=guidance)
 
 
-def judged(name: str, ask: Ask, options: argparse.Namespace, listener: Listener) -> Iterator[Pair]:
+def judged(
+    cache: ClipCache, ask: Ask, options: argparse.Namespace, listener: Listener
+) -> Iterator[Pair]:
     """Generate a clip for each held-out piece, and judge both; progress goes to stderr."""
-    generator = load_generator(models.CATALOGUE[name], device=options.device)
-    cache = ClipCache(options.work, generator, revisions(name))
     started = time.monotonic()
     for done, item in enumerate(held_out(options.prompts, options.solos), 1):
         path = cache.path(item.number, ask(item))
@@ -134,7 +134,9 @@ def measure(
     if options.prompts < 2 or min(options.solos, options.seed) < 0:
         raise UsageError("--prompts must be at least 2, --solos and --seed at least 0")
     listener = load_listener()
-    pairs = list(judged(name, ask, options, listener))
+    generator = load_generator(models.CATALOGUE[name], device=options.device)
+    cache = ClipCache(options.work, generator, revisions(name))
+    pairs = list(judged(cache, ask, options, listener))
     compared = comparisons(pairs, listener, options.seed)
     wrong = defects(pairs, options.seed)
     results = {
@@ -161,6 +163,9 @@ def measure(
         "defects": wrong,
         "extremes": extremes(pairs),
     }
+    if isinstance(generator, MusicgenGenerator):
+        # of those made just now: what was kept from before doesn't say
+        results["played_again"] = {"clips": generator.played_again, "of": cache.made}
     return results, table(compared, wrong)
 
 

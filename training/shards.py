@@ -1,8 +1,7 @@
 """Training data on disk: shards of rendered pieces with their captions.
 
 A shard is ``NNNNN.npy``, int16 (pieces, samples), beside ``NNNNN.json``, a list of the pieces'
-attributes, captions and spectral change. Shard k holds the pieces k * SIZE ... of one seed, whoever
-renders it.
+attributes and captions. Shard k holds the pieces k * SIZE ... of one seed, whoever renders it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ POLL: Final = 1.0
 
 def write_shard(folder: Path, number: int, seed: int, seconds: float) -> Path:
     """Render shard `number`, unless it is there already."""
-    from eval.adherence.sound import spectral_change
     from training.factory.dataset import RATE, sample
 
     target = folder / f"{number:05d}.npy"
@@ -41,11 +39,7 @@ def write_shard(folder: Path, number: int, seed: int, seconds: float) -> Path:
     for row in range(SIZE):
         piece = sample(number * SIZE + row, seed, seconds)
         audio[row] = piece.audio
-        sound = piece.audio.astype(np.float32)
-        sound /= 32768
-        change = spectral_change(sound, RATE)
-        more = {"captions": list(piece.captions), "change": round(change, 4)}
-        records.append(asdict(piece.attributes) | more)
+        records.append({**asdict(piece.attributes), "captions": list(piece.captions)})
     (folder / f"{number:05d}.json").write_text(json.dumps(records))
     partial = target.with_suffix(".partial.npy")
     np.save(partial, audio)

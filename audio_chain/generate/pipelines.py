@@ -18,9 +18,9 @@ from audio_chain import devices, models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
 from audio_chain.files import shown
+from audio_chain.generate.seeds import mixed
 from audio_chain.generate.stable_audio.checkpoint import INDEX, read_json
 from audio_chain.generate.stable_audio.editing import spliced
-from audio_chain.generate.stable_audio.noise import mixed
 from audio_chain.progress import Progress, silent
 
 if TYPE_CHECKING:

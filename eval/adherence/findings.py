@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from audio_chain.sound_check import CLIPPED_SHARE, DRONE_CHANGE, SILENT_DBFS
 from eval.adherence.instruments import HEARD
-from eval.adherence.sound import CLIPPED_SHARE, DRONE_CHANGE, SILENT_DBFS, STUCK_SIMILARITY
+from eval.adherence.looping import STUCK_SIMILARITY
 from eval.adherence.tempo import TOLERANCE
 
 Measure = Literal[

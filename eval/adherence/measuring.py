@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from audio_chain import sound_check
 from audio_chain.brief import Brief
 from audio_chain.clip import Clip
 from audio_chain.errors import AudioError
 from audio_chain.loudness import integrated_loudness
-from eval.adherence import sound
+from eval.adherence import looping
 from eval.adherence.asked import Asked
 from eval.adherence.findings import LOUDNESS_TOLERANCE, Adherence, Finding, Measure
 from eval.adherence.instruments import is_heard
@@ -73,7 +74,7 @@ def measure(clip: Clip, asked: Brief | Asked, *, listener: Listener | None = Non
 def defects(clip: Clip) -> dict[Measure, Finding]:
     """Measure what can be wrong with a clip of a second or more, whatever was asked: `DEFECTS`."""
     mono = clip.mono()
-    check = sound.check_sound(mono.samples[0], mono.rate)
+    check = sound_check.check_sound(mono.samples[0], mono.rate)
     findings = (
         _silence(check),
         _clipping(clip),
@@ -149,19 +150,19 @@ def _heard(
     return Finding(measure, share, asked, found, share, note)
 
 
-def _silence(check: sound.SoundCheck) -> Finding:
+def _silence(check: sound_check.SoundCheck) -> Finding:
     level = check.level if math.isfinite(check.level) else None
     found = "digital silence" if level is None else f"{level:.1f} dBFS"
     return Finding("silence", float(not check.silent), found=found, value=level)
 
 
 def _clipping(clip: Clip) -> Finding:
-    share = sound.clipped_share(clip.samples)  # of every channel: a mix of them hides it
+    share = sound_check.clipped_share(clip.samples)  # of every channel: a mix of them hides it
     found = f"{share:.2%} of the samples"
-    return Finding("clipping", float(share <= sound.CLIPPED_SHARE), found=found, value=share)
+    return Finding("clipping", float(share <= sound_check.CLIPPED_SHARE), found=found, value=share)
 
 
-def _drone(check: sound.SoundCheck) -> Finding:
+def _drone(check: sound_check.SoundCheck) -> Finding:
     if check.silent:
         return Finding("drone", None, note="the clip is silent")
     found = f"change {check.change:.3f}"
@@ -171,12 +172,12 @@ def _drone(check: sound.SoundCheck) -> Finding:
 def _repetition(mono: Clip, *, is_silent: bool) -> Finding:
     if is_silent:
         return Finding("repetition", None, note="the clip is silent")
-    similarity = sound.loop_similarity(mono.samples[0], mono.rate)
+    similarity = looping.loop_similarity(mono.samples[0], mono.rate)
     if similarity is None:
-        too_short = mono.seconds < sound.LOOP_SECONDS
-        note = f"it takes {sound.LOOP_SECONDS:g} s" if too_short else "nothing changes"
+        too_short = mono.seconds < looping.LOOP_SECONDS
+        note = f"it takes {looping.LOOP_SECONDS:g} s" if too_short else "nothing changes"
         return Finding("repetition", None, note=note)
-    score = float(similarity <= sound.STUCK_SIMILARITY)
+    score = float(similarity <= looping.STUCK_SIMILARITY)
     return Finding("repetition", score, found=f"similarity {similarity:.3f}", value=similarity)
 
 

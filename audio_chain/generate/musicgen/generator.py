@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from audio_chain.generate.musicgen.delay import delays
 from audio_chain.generate.musicgen.grouping import Grouping
 from audio_chain.generate.musicgen.sampling import Sampling
 from audio_chain.generate.musicgen.windows import Piece, Span, compose
+from audio_chain.generate.retakes import best_take, may_fail
 from audio_chain.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -96,13 +97,24 @@ class MusicgenGenerator:
 
     On a CPU a piece is the same to the last bit whether it is made alone or with others.
 
+    Parameters
+    ----------
+    name, family : str
+        As on the model's card.
+    parts : Parts
+        The model.
+    retakes : bool
+        Play pieces again that went wrong, see `audio_chain.generate.retakes`; not in a stream.
+
     Attributes
     ----------
     precision : str
         How the decoder's weights are kept.
+    played_again : int
+        Pieces that have been.
     """
 
-    def __init__(self, name: str, family: str, parts: Parts) -> None:
+    def __init__(self, name: str, family: str, parts: Parts, *, retakes: bool = False) -> None:
         self.name = name
         self.family = family
         self.rate: int = parts.codec.config.sampling_rate
@@ -110,6 +122,8 @@ class MusicgenGenerator:
         self.least_seconds = 0.0
         self.defaults = DEFAULTS
         self.precision = parts.decoder.precision
+        self.played_again = 0
+        self._retakes = retakes
         self._parts = parts
         self._reader = Reader(parts)
         self._frame_rate: int = parts.codec.config.frame_rate
@@ -122,6 +136,29 @@ class MusicgenGenerator:
         self, request: GenerationRequest, *, progress: Progress = silent
     ) -> Iterator[Clip]:
         """Yield a clip for each prompt, in order; progress counts steps of all together."""
+        for number, clip in enumerate(self._first_takes(request, progress)):
+            yield self._checked(clip, request, number)
+
+    def _checked(self, clip: Clip, request: GenerationRequest, number: int) -> Clip:
+        """A piece, or another take of it."""
+        prompt = request.prompts[number]
+        # what it begins with may be as it likes, and without chance all takes are one
+        if not self._retakes or request.beginning is not None or request.top_k == 1:
+            return clip
+        if not may_fail(prompt, request.lengths[number]):
+            return clip
+        alone = replace(
+            request, prompts=(prompt,), lengths=(), seeds=(0,), seconds=request.lengths[number]
+        )
+        clip, takes = best_take(
+            clip,
+            lambda seed: next(self._first_takes(replace(alone, seeds=(seed,)), silent)),
+            request.seeds[number],
+        )
+        self.played_again += takes > 1
+        return clip
+
+    def _first_takes(self, request: GenerationRequest, progress: Progress) -> Iterator[Clip]:
         wanted = [self._samples(seconds) for seconds in request.lengths]
         heard: list[list[Samples]] = [[] for _ in wanted]
         following = 0
@@ -334,4 +371,6 @@ def load_musicgen(
         shared = models.folders(models.CATALOGUE["musicgen-nano"], offline=offline)
         minilm, codec = shared["minilm"], shared["spectral-codec-nano"]
         parts = load_parts(folder, minilm, codec, where, precision, card.lora)
-    return MusicgenGenerator(card.name, card.family, parts)
+    # a style that was taught may be as steady as it likes
+    retakes = card.family == "musicgen-nano" and not card.lora
+    return MusicgenGenerator(card.name, card.family, parts, retakes=retakes)
