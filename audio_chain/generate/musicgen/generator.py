@@ -89,7 +89,16 @@ class _Sound:
             for index, side in enumerate(self._sides)
         ]
         for sides in zip(*blocks, strict=True):
-            yield from zip(self._rows, torch.stack(sides, 1).float().cpu().numpy(), strict=True)
+            yield from zip(self._rows, _fetched(torch.stack(sides, 1).float()), strict=True)
+
+
+def _fetched(sound: Tensor) -> Samples:
+    """Samples in main memory, on CUDA in pages that the GPU writes to by itself."""
+    if not sound.is_cuda:
+        return sound.cpu().numpy()
+    found = torch.empty(sound.shape, pin_memory=True)
+    found.copy_(sound)
+    return found.numpy()
 
 
 class MusicgenGenerator:
