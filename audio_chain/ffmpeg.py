@@ -6,7 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,12 +74,16 @@ def opened(path: StrPath) -> Iterator[tuple[InputContainer, AudioStream]]:
     with open_file(path) as file:
         head = file.read(12) or b""
         file.seek(0)
+        # PyAV before 19 refuses a file for a tag that isn't UTF-8
+        tags: dict[str, Any] = (
+            {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+        )
         known = head.startswith(_SIGNATURES) or head[4:8] == b"ftyp"
         try:
             container = av.open(
                 _Source(file),
                 mode="r",
-                metadata_errors="replace",
+                **tags,
                 container_options=_OPTIONS | (_PLAIN if head.startswith(b"RIFF") else {}),
             )
         except (FFmpegError, OSError, ValueError) as error:
