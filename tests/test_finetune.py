@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counting_pieces import counting
 from killed_training import whole_and_broken
 from lora_adapters import with_adapter
 from musicgen_models import saved, tiny, tokenizer
@@ -28,7 +29,7 @@ from audio_chain.finetune.preparing import Prepared
 from audio_chain.finetune.recipe import Recipe
 from audio_chain.finetune.state import STATE, History, Point
 from audio_chain.finetune.team import Team
-from audio_chain.finetune.trainee import Piece, load_trainee
+from audio_chain.finetune.trainee import load_trainee
 from audio_chain.finetune.training import train, validate
 from audio_chain.lora import read_adapter
 
@@ -47,23 +48,16 @@ def trainee(base: Path) -> Any:
     return load_trainee(models.resolve(str(base), "generate"), device="cpu")
 
 
-def piece(number: int, frames: int = 30) -> Piece:
-    """Codes that one can learn: each codebook counts, from a place of its own."""
-    start = torch.tensor([number, 5, 11, 20])[:, None]
-    codes = (start + torch.arange(frames)) % 32
-    return Piece(f"{number}.wav", 0.0, frames / 50, "sad piano", codes.short())
-
-
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    pieces = tuple(piece(number, 30 - number % 3) for number in range(9))
+    pieces = tuple(counting(number, 30 - number % 3) for number in range(9))
     return Prepared(pieces[:6], pieces[6:], {}, {})
 
 
 def test_the_loss_is_transformers_own(base: Path) -> None:
     """For one piece: how unlikely its codes are to transformers' whole model."""
     student = trainee(base)
-    one = piece(3, 20)
+    one = counting(3, 20)
     ours = student.losses([one], torch.ones(1))
     model = student.network
     words = tokenizer()([one.caption], return_tensors="pt")
@@ -83,7 +77,7 @@ def test_the_loss_is_transformers_own(base: Path) -> None:
 
 def test_pieces_of_other_lengths_do_not_change_a_loss(base: Path) -> None:
     student = trainee(base)
-    one, other = piece(0, 12), piece(1, 30)
+    one, other = counting(0, 12), counting(1, 30)
     alone = [student.losses([each], torch.ones(1)) for each in (one, other)]
     both = student.losses([one, other], torch.ones(2))
     torch.testing.assert_close(both, (alone[0] * 12 + alone[1] * 30) / 42, rtol=1e-4, atol=1e-5)
@@ -91,7 +85,7 @@ def test_pieces_of_other_lengths_do_not_change_a_loss(base: Path) -> None:
 
 def test_a_dropped_caption_says_nothing(base: Path) -> None:
     student = trainee(base)
-    one = piece(0)
+    one = counting(0)
     other = replace(one, caption="fast drums")
     none = torch.zeros(1)
     torch.testing.assert_close(student.loss([one], none), student.loss([other], none))
@@ -140,7 +134,7 @@ def test_it_stops_when_nothing_is_gained(base: Path, prepared: Prepared, tmp_pat
 
 def test_parts_of_a_batch_add_up(base: Path, prepared: Prepared) -> None:
     """Gradients of a batch in parts are those of the whole, where pieces are of one length."""
-    batch = [piece(number) for number in range(4)]
+    batch = [counting(number) for number in range(4)]
     found = []
     for parts, checkpointing in ((1, False), (2, False), (4, True)):
         student = trainee(base)
@@ -178,7 +172,7 @@ def test_a_coder_decodes_as_transformers_codec_does(channels: int, tmp_path: Pat
 
 
 def test_every_piece_once_a_turn() -> None:
-    pieces = [piece(number) for number in range(7)]
+    pieces = [counting(number) for number in range(7)]
     drawing = Drawing(pieces, 3, seed=1)
     drawn = [one.file for step in range(7) for one in drawing.batch(step)]
     for turn in range(3):

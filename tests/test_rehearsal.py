@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counting_pieces import counting
 from lora_adapters import with_adapter
 from musicgen_models import saved, tiny, tokenizer
 
@@ -39,12 +40,6 @@ def trainee(base: Path) -> Any:
     return load_trainee(models.resolve(str(base), "generate"), device="cpu")
 
 
-def counting(number: int, caption: str = "sad piano") -> Piece:
-    """Codes that one can learn: each codebook counts, from a place of its own."""
-    codes = (torch.tensor([number, 5, 11, 20])[:, None] + torch.arange(30)) % 32
-    return Piece(f"{number}.wav", 0.0, 0.6, caption, codes.short())
-
-
 def scrambled(student: Any) -> Any:
     """Put an adapter of random numbers into a network; the model around it."""
     model = adapt(student, RECIPE)
@@ -57,7 +52,7 @@ def scrambled(student: Any) -> Any:
 def test_nothing_has_drifted_before_anything_is_learnt(base: Path) -> None:
     student = trainee(base)
     adapt(student, RECIPE)
-    pieces = [counting(0), counting(1, "fast drums")]
+    pieces = [counting(0), counting(1, caption="fast drums")]
     student.network.train()  # with dropout
     assert student.network.config.decoder.dropout > 0
     assert float(student.drift(pieces, torch.ones(2)).detach()) == pytest.approx(0.0, abs=1e-6)

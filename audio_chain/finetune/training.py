@@ -44,6 +44,10 @@ MOST_VALIDATED: Final = 16
 
 _CLIP: Final = 1.0  # largest norm of the gradient
 
+_UNTITLED: Final = 0.5
+"""Share of ordinary pieces that are rehearsed without their captions: guidance multiplies what
+either answer, with words and without, is off by."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
@@ -217,8 +221,7 @@ def _lessons(
     """The style, and what is rehearsed beside it.
 
     Only ordinary pieces are rehearsed without captions: guidance then leads from ordinary music,
-    as the base model has it, to the style. Half of them are, since guidance multiplies what either
-    answer, with words and without, is off by.
+    as the base model has it, to the style.
     """
     batch, seed = recipe.batch, recipe.seed
     own = Drawing(style, batch, seed)
@@ -227,7 +230,7 @@ def _lessons(
     ordinary = Drawing(rehearsed, batch, seed + 1)
     return [
         Lesson(trainee.loss, 1.0, own, 0.0),
-        Lesson(trainee.drift, recipe.keep, ordinary, 0.5),
+        Lesson(trainee.drift, recipe.keep, ordinary, _UNTITLED),
     ]
 
 

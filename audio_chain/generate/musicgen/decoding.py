@@ -129,22 +129,24 @@ class Loop:
         if self._decoder.together and self._decoder.attends_to_text and not known:
             texts = len(self._state.text_mask) // self.pieces
             self._decoder.hear(*_joined(conditions, texts), self._state)
-            self._how.hear(self._state)
-            self._state.rewind(0)
-            return
-        for piece, condition in enumerate(conditions):
-            state = self._state.of(piece, self.pieces)
-            state.rewind(0)
-            rows = len(state.keys[0])
-            tokens = self._sheet[piece, :, :known].expand(rows, -1, -1)
-            if self._decoder.attends_to_text:
-                texts = len(state.text_mask)
-                self._decoder.hear(condition.states[:texts], condition.mask[:texts], state)
-                self._decoder.prefill(tokens, state)
-            else:
-                self._decoder.prefill(tokens, state, condition.states[:rows])
+        else:
+            for piece, condition in enumerate(conditions):
+                self._read(piece, condition, known)
         self._how.hear(self._state)
         self._state.rewind(self._prefix + known)
+
+    def _read(self, piece: int, condition: Condition, known: int) -> None:
+        """Read a piece's condition and its first columns."""
+        state = self._state.of(piece, self.pieces)
+        state.rewind(0)
+        rows = len(state.keys[0])
+        tokens = self._sheet[piece, :, :known].expand(rows, -1, -1)
+        if self._decoder.attends_to_text:
+            texts = len(state.text_mask)
+            self._decoder.hear(condition.states[:texts], condition.mask[:texts], state)
+            self._decoder.prefill(tokens, state)
+        else:
+            self._decoder.prefill(tokens, state, condition.states[:rows])
 
     @torch.inference_mode()
     def advance(self) -> None:
