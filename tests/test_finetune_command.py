@@ -191,6 +191,7 @@ def test_out_can_not_be_a_file(
     shutil.rmtree(tmp_path / "none", ignore_errors=True)
     assert cli.main(ask(tmp_path / "none", base, tmp_path / "out")) == 2
     assert "there is no file or folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 # --- captions ---------------------------------------------------------------------------------

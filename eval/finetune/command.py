@@ -7,11 +7,11 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from audio_chain.errors import UsageError
+from audio_chain.errors import ChainError, UsageError
 from audio_chain.files import shown
 from audio_chain.progress import Progress, silent
 from audio_chain.terminal import printable
@@ -121,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     from eval.finetune.running import FineTuning, check_out
     from eval.progress_bar import progress_bar
 
+    is_new = not order.out.exists()
     check_out(order.out)
     team = join_team(order.device)
     try:
@@ -144,6 +145,11 @@ def run(arguments: argparse.Namespace) -> int:
         notes = work.measure(prepared, notes)
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"what is done is kept in {shown(order.out)}: the same command goes on")
+        raise
+    except ChainError:
+        if is_new:
+            with suppress(OSError):  # there is something in it
+                order.out.rmdir()
         raise
     if arguments.json:
         print(json.dumps(notes, ensure_ascii=False, allow_nan=False))
