@@ -225,7 +225,7 @@ def test_60_digits_agree_however_ill_conditioned(orders: float) -> None:
     traces = float(sum(first[i, i] + second[i, i] for i in range(10)))
     term = traces - 2 * sum(mpmath.sqrt(value) for value in product)
     found = frechet_distance(a, b)
-    assert abs(found.covariance_term - term) < 1e-14 * traces
+    assert abs(found.covariance_term - term) < 5e-14 * traces  # BLAS of all processors
 
 
 # Fewer windows than dimensions

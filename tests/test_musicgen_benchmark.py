@@ -26,7 +26,7 @@ def test_all_engines_are_measured_or_said_to_be_left_out(
         "torch": torch.__version__,
         "read_gb_a_second": 20.0,
     }
-    found = measured("tiny", CPU, about, [1])
+    found = measured("tiny", CPU, about, [1], ["fp32", "bf16", "fp16", "int8"])
     for row in found["rows"]:
         assert row["ms_a_step"] > 0
     engines = {row["engine"] for row in found["rows"]}
