@@ -140,7 +140,7 @@ def _memo(arguments: argparse.Namespace) -> int:
     brief = None
     if arguments.brief is not None:
         from audio_chain.brief import Brief
-        from audio_chain.run import read_json
+        from audio_chain.files import read_json
 
         brief = Brief.from_dict(read_json(arguments.brief, "brief"))
     request = MemoRequest(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
-from audio_chain.errors import AudioError, AudioUsageError, ChainError
+from audio_chain.errors import AudioError, AudioUsageError, ChainError, UsageError
 
 StrPath = str | os.PathLike[str]
 
@@ -89,3 +91,25 @@ def write_whole(path: Path, content: io.BytesIO) -> None:
             ) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise AudioError(f"can't write {name}: {reason}; choose another name or folder") from error
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object, for instance a brief.
+
+    Raises
+    ------
+    UsageError
+        There is no such file, or it is something else; the message calls it `what`.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {shown(path)}; check the path of the {what}") from None
+    except OSError as error:
+        raise UsageError(f"can't read the {what} {shown(path)}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"the {what} {shown(path)} is not JSON: {reason}") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"the {what} {shown(path)} is not a JSON object")
+    return value

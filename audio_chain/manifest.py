@@ -14,8 +14,7 @@ from typing import Any, Final
 from audio_chain import models, weights
 from audio_chain.audio import Clip
 from audio_chain.errors import UsageError
-from audio_chain.files import shown
-from audio_chain.run import read_json
+from audio_chain.files import read_json, shown
 from audio_chain.weights.cache import sha256_of
 
 FORMAT: Final = 1

@@ -178,28 +178,6 @@ class RunFolder:
             return self.path.rename(self.target)
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object, for instance a brief.
-
-    Raises
-    ------
-    UsageError
-        There is no such file, or it is something else; the message calls it `what`.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {shown(path)}; check the path of the {what}") from None
-    except OSError as error:
-        raise UsageError(f"can't read the {what} {shown(path)}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"the {what} {shown(path)} is not JSON: {reason}") from None
-    if not isinstance(value, dict):
-        raise UsageError(f"the {what} {shown(path)} is not a JSON object")
-    return value
-
-
 @contextmanager
 def _disk_errors(target: Path) -> Iterator[None]:
     """Turn the operating system's errors with a folder into one clear line."""

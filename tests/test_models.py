@@ -223,7 +223,7 @@ def test_folder_without_a_model_and_broken_config_are_usage_errors(tmp_path: Pat
     with pytest.raises(UsageError, match="not a JSON object"):
         resolve(str(tmp_path), "generate")
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(UsageError, match="is not JSON"):
         resolve(str(tmp_path), "generate")
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import cli
 from audio_chain import Chain, ChainError, MemoRequest, Run, UsageError, models
 from audio_chain.brief import Brief
+from audio_chain.files import read_json
 from audio_chain.manifest import Record, describe_models, identifier
 from audio_chain.rerun import compare, recorded, request_of
-from audio_chain.run import RunFolder, read_json, slug, to_json
+from audio_chain.run import RunFolder, slug, to_json
 
 # --- what is in it ----------------------------------------------------------------------------
 

@@ -282,14 +282,14 @@ WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
         ("model_index.json", {"vae": None}, "the vae is None"),
         ("model_index.json", {"text_encoder": ["audio_chain", "MiniLM"]}, "shares parts"),
         ("model_index.json", {"sampler": "magic"}, "no sampler 'magic'; choose one of dpmpp"),
-        ("model_index.json", b"[]", "is no JSON object"),
+        ("model_index.json", b"[]", "is not a JSON object"),
         ("scheduler/scheduler_config.json", {"_class_name": "DDIM"}, "no scheduler 'DDIM' here"),
         ("scheduler/scheduler_config.json", {"prediction_type": "epsilon"}, "prediction_type is"),
         ("transformer/config.json", {"num_layers": 3}, "are not the model's"),
         ("transformer/config.json", {"nonsense": 3}, "makes no model"),
         (WEIGHTS, None, "lacks diffusion_pytorch_model.safetensors; only safetensors are read"),
         (WEIGHTS, b"\x80\x04pickle", "is damaged"),
-        ("projection_model/config.json", None, "can't be read"),
+        ("projection_model/config.json", None, "there is no file"),
     ],
 )
 def test_broken_checkpoints_are_one_line(

@@ -19,8 +19,7 @@ from audio_chain.captions import (
     table_rows,
 )
 from audio_chain.errors import UsageError
-from audio_chain.files import shown
-from audio_chain.run import read_json
+from audio_chain.files import read_json, shown
 
 EDITABLE: Final = "captions.jsonl"
 """In the adapter's folder: what was prepared, and may be edited before training."""

@@ -17,9 +17,9 @@ import torch
 from audio_chain import devices, models
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
-from audio_chain.files import shown
+from audio_chain.files import read_json, shown
 from audio_chain.generate.seeds import mixed
-from audio_chain.generate.stable_audio.checkpoint import INDEX, read_json
+from audio_chain.generate.stable_audio.checkpoint import INDEX
 from audio_chain.generate.stable_audio.editing import spliced
 from audio_chain.progress import Progress, silent
 
@@ -263,7 +263,7 @@ def load_pipeline(
 
 def _refuse_code(folder: Path, name: str) -> None:
     """Refuse a checkpoint whose index names other classes than diffusers' and transformers'."""
-    index = read_json(folder / INDEX)
+    index = read_json(folder / INDEX, "pipeline's index")
     if index.get("_class_name") != name:
         raise UsageError(f"{shown(folder)} is a {index.get('_class_name')}, not a {name}")
     for component, entry in index.items():

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from audio_chain.files import read_json
 from audio_chain.lora.adapter import NOTES, TENSORS, read_adapter
-from audio_chain.run import read_json
 
 
 def describe(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from audio_chain.backends.recipes import RECIPES
 from audio_chain.errors import UsageError
+from audio_chain.files import read_json
 from audio_chain.models.card import ModelCard, Stage
 from audio_chain.models.catalogue import CATALOGUE, PRESETS
 from audio_chain.models.files import CTRANSLATE2_FILES, DIFFUSERS_FILES, TRANSFORMERS_FILES
@@ -193,11 +193,13 @@ def _look_into(path: Path, stage: Stage) -> tuple[Stage, str]:
     if (path / "model.bin").is_file() and any(path.glob("vocabulary.*")):
         return "transcribe", "ctranslate2-whisper"
     if (path / "model_index.json").is_file():
-        return "generate", _diffusion_family(_read_json(path / "model_index.json"))
+        return "generate", _diffusion_family(
+            read_json(path / "model_index.json", "pipeline's index")
+        )
     if (path / "adapter_config.json").is_file():
         return "rewrite", "lora-adapter"
     if (path / "config.json").is_file():
-        config = _read_json(path / "config.json")
+        config = read_json(path / "config.json", "model's configuration")
         kind, codec = config.get("model_type", ""), config.get("audio_encoder")
         if kind == "musicgen" and isinstance(codec, dict):
             # the nano decoder's configuration is that of a whole model
@@ -217,13 +219,3 @@ def _diffusion_family(index: Mapping[str, Any]) -> str:
         return "stable-audio-nano"
     families = {"StableAudio3Pipeline": "stable-audio-3", "AceStepPipeline": "ace-step"}
     return families.get(str(index.get("_class_name")), "stable-audio")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} is not a JSON object")
-    return document

@@ -18,9 +18,8 @@ from typing import Any, Final, Self
 from audio_chain.audio import Tags, encode
 from audio_chain.clip import Clip
 from audio_chain.errors import ChainError, UsageError
-from audio_chain.files import shown, write_whole
+from audio_chain.files import read_json, shown, write_whole
 from audio_chain.generate import GenerationRequest
-from audio_chain.run import read_json
 from eval.adherence.asked import Asked
 from eval.bench.contenders import Contender, Weights
 from prompts.suite import SuitePrompt

@@ -10,9 +10,8 @@ from audio_chain import models, weights
 from audio_chain.building import BUILDING
 from audio_chain.devices import pick
 from audio_chain.errors import UsageError
-from audio_chain.files import shown
+from audio_chain.files import read_json, shown
 from audio_chain.progress import Progress, silent
-from audio_chain.run import read_json
 from audio_chain.weights.cache import sha256_of
 from audio_chain.weights.contents import check_weights
 from audio_chain.weights.shipped import SUMS

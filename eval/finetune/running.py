@@ -14,7 +14,7 @@ from audio_chain import __version__, models
 from audio_chain.audio import encode
 from audio_chain.clip import Clip
 from audio_chain.errors import UsageError
-from audio_chain.files import make_folder, shown, write_whole
+from audio_chain.files import make_folder, read_json, shown, write_whole
 from audio_chain.finetune.memory import Estimate
 from audio_chain.finetune.page import PAGE, TrainingPage
 from audio_chain.finetune.preparing import Preparation, Prepared, prepare
@@ -28,7 +28,7 @@ from audio_chain.lora.adapter import NOTES
 from audio_chain.lora.choosing import weights_digest
 from audio_chain.manifest import describe_platform, identifier, installed_versions
 from audio_chain.models import ModelCard
-from audio_chain.run import read_json, to_json
+from audio_chain.run import to_json
 from eval.adherence.listener import load_listener
 from eval.embedders import load_text_embedder
 from eval.finetune import measuring

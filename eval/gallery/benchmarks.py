@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audio_chain.errors import UsageError
-from audio_chain.files import shown
-from audio_chain.run import read_json
+from audio_chain.files import read_json, shown
 from eval.gallery.exhibits import Exhibit, shell_word
 from eval.gallery.scores import ScoreFiles
 

@@ -9,7 +9,6 @@ was only ever shown whole windows fills what is shorter with silence, and so has
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from audio_chain.errors import ChainError, UsageError
-from audio_chain.files import shown
+from audio_chain.files import read_json, shown
 from audio_chain.generate.stable_audio.autoencoders import Autoencoder, Oobleck, load_spectral
 from audio_chain.generate.stable_audio.denoiser import Denoiser
 from audio_chain.generate.stable_audio.paths import Path as NoisePath
@@ -117,9 +116,9 @@ def load_folder(
     ChainError
         A file is damaged, or an adapter doesn't fit.
     """
-    index = read_json(folder / INDEX)
+    index = read_json(folder / INDEX, "pipeline's index")
     classes = _classes(index, folder)
-    config = read_json(folder / "scheduler" / "scheduler_config.json")
+    config = read_json(folder / "scheduler" / "scheduler_config.json", "scheduler's configuration")
     path, sampler = path_of(config, shown(folder / "scheduler" / "scheduler_config.json"))
     sampler = str(index.get("sampler", sampler))
     sampler_of(sampler)
@@ -191,7 +190,7 @@ def load_component(
     """
     config = {
         key: value
-        for key, value in read_json(folder / "config.json").items()
+        for key, value in read_json(folder / "config.json", "model's configuration").items()
         if not key.startswith("_")
     }
     try:
@@ -215,7 +214,9 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     index = folder / f"{_WEIGHTS}.index.json"
     names = {_WEIGHTS}
     if index.is_file():
-        names = {Path(name).name for name in read_json(index)["weight_map"].values()}
+        names = {
+            Path(name).name for name in read_json(index, "weights' index")["weight_map"].values()
+        }
     tensors: dict[str, Tensor] = {}
     for name in sorted(names):
         file = folder / name
@@ -226,14 +227,3 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise ChainError(f"{shown(file)} is damaged: {error}; fetch it again") from None
     return tensors
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a checkpoint; raises `UsageError` if it isn't one."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{shown(path)} can't be read: {error}") from None
-    if not isinstance(document, dict):
-        raise UsageError(f"{shown(path)} is no JSON object")
-    return document
