@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -50,8 +51,10 @@ def pick(name: str = "auto") -> str:
     return name
 
 
-def memory(device: torch.device) -> int:
-    """Bytes of a CUDA device's memory, used or not."""
+def memory(device: torch.device) -> float:
+    """Bytes of a CUDA device's memory, used or not; infinity elsewhere, where it isn't known."""
     import torch
 
-    return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type != "cuda":
+        return math.inf
+    return float(torch.cuda.get_device_properties(device).total_memory)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_chain.spectrum import mel_filters
+from audio_chain.spectrum import mel_filters, powers_at
 
 SILENT_DBFS: Final = -45.0
 FULL_SCALE: Final = 0.999
@@ -21,7 +21,6 @@ noise (0.04), a sine with vibrato (0.05)."""
 
 _HOP, _WINDOW = 0.02, 0.064  # seconds
 _BANDS: Final = 64
-_AT_ONCE: Final = 512  # frames
 
 Samples = NDArray[np.float32]
 
@@ -121,14 +120,11 @@ def mel_amplitudes(audio: Samples, rate: int, hop: float = _HOP) -> Samples:
         Of whole windows alone: edges would look like change.
     """
     size = round(_WINDOW * rate)
-    filters = mel_filters(rate, size, _BANDS).T
-    frames = np.lib.stride_tricks.sliding_window_view(audio, size)[:: round(hop * rate)]
+    filters = mel_filters(rate, size, _BANDS)
+    starts = np.arange(0, len(audio) - size + 1, round(hop * rate))
     window = np.hanning(size + 1)[:-1]
-    parts = [
-        np.sqrt(np.square(np.abs(np.fft.rfft(frames[at : at + _AT_ONCE] * window))) @ filters)
-        for at in range(0, len(frames), _AT_ONCE)
-    ]
-    return np.concatenate(parts).T.astype(np.float32)
+    power = np.hstack([filters @ spectra for spectra in powers_at(audio, starts, window)])
+    return np.sqrt(power).astype(np.float32)
 
 
 def _change(amplitudes: Samples) -> float:

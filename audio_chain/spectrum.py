@@ -70,7 +70,16 @@ def powers(clip: Clip, columns: int, n_fft: int) -> Iterator[Floats]:
     starts = np.linspace(0, max(len(samples) - 1, 0), columns).round().astype(np.int64)
     window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
     window *= np.float32(2.0 / window.sum())
-    for first in range(0, columns, _AT_ONCE):
-        frames = padded[starts[first : first + _AT_ONCE, None] + np.arange(n_fft)] * window
+    return powers_at(padded, starts, window)
+
+
+def powers_at(
+    samples: npt.NDArray[np.float32],
+    starts: npt.NDArray[np.int64],
+    window: npt.NDArray[np.floating],
+) -> Iterator[Floats]:
+    """Power spectra of windows that begin at given samples, as `powers` yields them."""
+    for first in range(0, len(starts), _AT_ONCE):
+        frames = samples[starts[first : first + _AT_ONCE, None] + np.arange(len(window))] * window
         power: Floats = np.square(np.abs(np.fft.rfft(frames))).T.astype(np.float64)
         yield power

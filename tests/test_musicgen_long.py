@@ -20,7 +20,7 @@ from audio_chain.generate import GenerationRequest, load_generator
 from audio_chain.generate.musicgen import generator as musicgen_generator
 from audio_chain.generate.musicgen.codec_blocks import BlockDecoder, encode
 from audio_chain.generate.musicgen.decoder import Decoder
-from audio_chain.generate.musicgen.decoding import decode
+from audio_chain.generate.musicgen.decoding import Loops, decode
 from audio_chain.generate.musicgen.generator import MusicgenGenerator
 from audio_chain.generate.musicgen.sampling import Sampling
 from audio_chain.generate.musicgen.windows import Piece, Span, compose
@@ -164,7 +164,9 @@ def test_each_window_continues_the_last_one() -> None:
     condition = generator._reader.condition(text, None, 0.0)
     piece = Piece(lambda frame: condition, 104, 0)
     nothing = torch.zeros(4, 0, dtype=torch.long)
-    parts = compose(generator._parts.decoder, [piece], sampling, Span(60, 20), nothing, columns=64)
+    parts = compose(
+        Loops(generator._parts.decoder), [piece], sampling, Span(60, 20), nothing, columns=64
+    )
     codes = torch.cat([part for _, part in parts], -1)
     assert codes.shape == (4, 104)
     words = tokenizer()(["sad piano"], return_tensors="pt")

@@ -198,10 +198,14 @@ class Loops:
     ----------
     decoder : Decoder
         The model.
+
+    Attributes
+    ----------
+    decoder : Decoder
     """
 
     def __init__(self, decoder: Decoder) -> None:
-        self._decoder, self._keeps = decoder, can_capture(decoder.device)
+        self.decoder, self._keeps = decoder, can_capture(decoder.device)
         self._kept: tuple[object, Loop] | None = None
 
     @contextmanager
@@ -218,7 +222,7 @@ class Loops:
                 kept = None
                 gc.collect()  # it holds itself, and its buffers may be all that there is room for
             loop = Loop(
-                self._decoder, sampling, pieces=pieces, columns=columns, texts=texts, steps=steps
+                self.decoder, sampling, pieces=pieces, columns=columns, texts=texts, steps=steps
             )
         try:
             yield loop

@@ -150,20 +150,18 @@ class MusicgenGenerator:
 
     def _checked(self, clip: Clip, request: GenerationRequest, number: int) -> Clip:
         """A piece, or another take of it."""
-        prompt = request.prompts[number]
+        prompt, seconds = request.prompts[number], request.lengths[number]
         # what it begins with may be as it likes, and without chance all takes are one
         if not self._retakes or request.beginning is not None or request.top_k == 1:
             return clip
-        if not may_fail(prompt, request.lengths[number]):
+        if not may_fail(prompt, seconds):
             return clip
-        alone = replace(
-            request, prompts=(prompt,), lengths=(), seeds=(0,), seconds=request.lengths[number]
-        )
-        clip, takes = best_take(
-            clip,
-            lambda seed: next(self._first_takes(replace(alone, seeds=(seed,)), silent)),
-            request.seeds[number],
-        )
+
+        def again(seed: int) -> Clip:
+            alone = replace(request, prompts=(prompt,), seconds=seconds, lengths=(), seeds=(seed,))
+            return next(self._first_takes(alone, silent))
+
+        clip, takes = best_take(clip, again, request.seeds[number])
         self.played_again += takes > 1
         return clip
 
@@ -209,13 +207,12 @@ class MusicgenGenerator:
 
         for group in groups:
             composed = compose(
-                self._parts.decoder,
+                self._loops,
                 group.pieces,
                 sampling,
                 self._span,
                 given,
                 columns=group.columns,
-                loops=self._loops,
                 stepped=stepped,
             )
             sounds = self._sounds(group)
@@ -248,10 +245,8 @@ class MusicgenGenerator:
         decoder = self._parts.decoder
         if not decoder.together:
             return 1
-        if decoder.device.type != "cuda":
-            return DECODED_TOGETHER
         room = devices.memory(decoder.device) / 4
-        return max(1, min(DECODED_TOGETHER, int(room / DECODED_BYTES)))
+        return max(1, int(min(DECODED_TOGETHER, room / DECODED_BYTES)))
 
     def _next(self, composed: Iterator[tuple[int, Tensor]]) -> tuple[int, Tensor] | None:
         with _threads(1 if self._parts.decoder.shape.width < SMALL else None):

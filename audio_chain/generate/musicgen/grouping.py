@@ -66,8 +66,7 @@ class Grouping:
 
     def _budget(self) -> float:
         device = self._decoder.device
-        budget = _BUDGET.get(device.type, _BUDGET["cpu"])
-        return min(budget, devices.memory(device) / 2) if device.type == "cuda" else budget
+        return min(_BUDGET.get(device.type, _BUDGET["cpu"]), devices.memory(device) / 2)
 
     def _bytes_each(self, capacity: int) -> int:
         shape = self._decoder.shape

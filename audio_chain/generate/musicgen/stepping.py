@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from audio_chain.generate.musicgen.decoder import Decoder
-from audio_chain.generate.musicgen.kernels import MOST_ROWS, OPT_OUT
+from audio_chain.generate.musicgen.kernels import MOST_ROWS, may_run, reason
 from audio_chain.generate.musicgen.sampling import Sampling, play_column
 from audio_chain.generate.musicgen.state import State
 
@@ -49,13 +48,12 @@ class Stepping:
 
 def stepping(decoder: Decoder, state: State) -> Stepping:
     """The fastest way to play in a state; what has to be compiled for it is compiled."""
-    if decoder.device.type != "cuda" or os.environ.get(OPT_OUT, "1") == "0":
+    if not may_run(decoder.device):
         return Stepping(decoder.step)
     try:
         return in_kernels(decoder, state)
     except Exception as error:  # of Triton, of the compilers that it calls, of the driver
-        said = str(error).strip() or type(error).__name__
-        return Stepping(decoder.step, failure=said.splitlines()[0])
+        return Stepping(decoder.step, failure=reason(error))
 
 
 @torch.inference_mode()

@@ -13,7 +13,6 @@ from typing import Final
 
 from torch import Tensor
 
-from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.decoding import Condition, Loops
 from audio_chain.generate.musicgen.delay import delayed, delays, undelayed
 from audio_chain.generate.musicgen.sampling import Sampling
@@ -76,22 +75,21 @@ class Piece:
 
 
 def compose(
-    decoder: Decoder,
+    loops: Loops,
     pieces: Sequence[Piece],
     sampling: Sampling,
     span: Span,
     given: Tensor,
     *,
     columns: int,
-    loops: Loops | None = None,
     stepped: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Generate codes and pass them on while they come.
 
     Parameters
     ----------
-    decoder : Decoder
-        The model.
+    loops : Loops
+        Of the model.
     pieces : sequence of Piece
         Played together; all have as many windows, and the first ones begin at the same frame.
     sampling : Sampling
@@ -102,8 +100,6 @@ def compose(
         Codes that all pieces begin with, (codebooks, known frames); there may be none.
     columns : int
         Of the longest condition.
-    loops : Loops, optional
-        Of the same decoder, where there may be one to play in.
     stepped : callable
         Called after every step.
 
@@ -112,7 +108,7 @@ def compose(
     tuple of int and Tensor
         A piece's number and its next codes, int64 (codebooks, frames).
     """
-    shape = decoder.shape
+    shape = loops.decoder.shape
     lags = delays(shape.codebooks, shape.channels)
     lag = max(lags)
     if given.shape[-1]:
@@ -121,7 +117,7 @@ def compose(
     codes = given.expand(len(pieces), -1, -1)  # of all pieces, up to where the next window begins
     windows = list(span.windows(longest, given.shape[-1]))
     conditions = [piece.condition(windows[0][0]) for piece in pieces]
-    with (loops or Loops(decoder)).loop(
+    with loops.loop(
         sampling,
         pieces=len(pieces),
         columns=columns,

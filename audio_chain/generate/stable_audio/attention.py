@@ -41,9 +41,7 @@ class SelfAttention:
         three = F.linear(hidden, self._weight).view(rows, frames, 3, self._heads, -1)
         self._turn(three[:, :, :2], cosine, sine)
         query, key, value = three.permute(2, 0, 3, 1, 4)
-        heard = F.scaled_dot_product_attention(query, key, value)
-        projected: Tensor = self._output(heard.transpose(1, 2).flatten(2))
-        return projected
+        return _joined(F.scaled_dot_product_attention(query, key, value), self._output)
 
 
 class CrossAttention:
@@ -85,10 +83,15 @@ class CrossAttention:
         """Attend from every frame to the conditions that were read."""
         query = _heads(self._attention.to_q(hidden), self._attention.heads)
         heard = F.scaled_dot_product_attention(query, self.keys, self.values)
-        projected: Tensor = self._attention.to_out[0](heard.transpose(1, 2).flatten(2))
-        return projected
+        return _joined(heard, self._attention.to_out[0])
 
 
 def _heads(states: Tensor, heads: int) -> Tensor:
     rows, columns, _ = states.shape
     return states.view(rows, columns, heads, -1).transpose(1, 2)
+
+
+def _joined(heard: Tensor, projection: Any) -> Tensor:
+    """What all heads heard, (rows, columns, width), projected."""
+    projected: Tensor = projection(heard.transpose(1, 2).flatten(2))
+    return projected

@@ -6,7 +6,6 @@ Between two products there is little to compute but much to read and write: at 1
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audio_chain.generate.musicgen.kernels import OPT_OUT
+from audio_chain.generate.musicgen.kernels import may_run, reason
 
 
 class AddNorm(Protocol):
@@ -90,15 +89,12 @@ class Operations:
 
 def operations(device: torch.device, size: int) -> Operations:
     """The fastest ones on a device, for heads of so many channels."""
-    if device.type != "cuda" or os.environ.get(OPT_OUT, "1") == "0":
-        return Operations()
-    if size & (size - 1):  # kernels work on powers of 2
+    if not may_run(device) or size & (size - 1):  # kernels work on powers of 2
         return Operations()
     try:
         return in_kernels(device)
     except Exception as error:  # of Triton, of the compilers that it calls, of the driver
-        said = str(error).strip() or type(error).__name__
-        return Operations(failure=said.splitlines()[0])
+        return Operations(failure=reason(error))
 
 
 @torch.inference_mode()

@@ -9,10 +9,25 @@ Triton is imported where there is a GPU only; see `stepping`.
 
 from __future__ import annotations
 
-from typing import Final
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import torch
 
 MOST_ROWS: Final = 6
 """Rows that are not multiplied by cuBLAS."""
 
 OPT_OUT: Final = "AUDIO_CHAIN_KERNELS"
 """Environment variable; 0 leaves every step to PyTorch's kernels."""
+
+
+def may_run(device: torch.device) -> bool:
+    """Whether kernels exist for a device, and nobody has opted out."""
+    return device.type == "cuda" and os.environ.get(OPT_OUT, "1") != "0"
+
+
+def reason(error: Exception) -> str:
+    """One line about what Triton, a compiler that it calls, or the driver has raised."""
+    said = str(error).strip() or type(error).__name__
+    return said.splitlines()[0]
