@@ -58,6 +58,8 @@ def integrated_loudness(clip: Clip) -> float:
     samples = clip.samples[_FIVE_ONE, :] if clip.channels == 6 else clip.samples
     # "DeMan" is the name there of the filters that reproduce BS.1770's own coefficients.
     block = min(_BLOCK_S, clip.frames / clip.rate)
+    if block * clip.rate > clip.frames:  # rounded up, and pyloudnorm refuses less than a block
+        block = math.nextafter(block, 0.0)
     meter = Meter(clip.rate, filter_class="DeMan", block_size=block)
     return float(meter.integrated_loudness(samples.T.astype(np.float64)))
 
