@@ -2,14 +2,16 @@
 
     python -m training.finetune_study WORK [--only main] [--only keep] [--only ranks] ...
     python -m training.finetune_study WORK --model stable-audio-nano --only main
+    python -m training.finetune_study WORK --only main --device cuda \\
+        --output docs/results/finetune-gpu.json
 
 The music is composed by `training.style`: some for learning, other pieces for validation and as
 the reference of FAD. ``main`` is the run on record; ``keep`` is the same without rehearsal;
 ``ranks``, on ten minutes of music, and ``minutes`` vary what they are called after. Each is
 `audio-chain finetune` with the settings that the results name; beside them stands the FAD that the
 codec alone leaves to real music of the style, which no adapter gets below. Stopped at any time, the
-same command goes on. Writes ``docs/results/finetune.json`` and ``docs/images/finetune.svg``, or
-``finetune-stable-audio``.
+same command goes on. Writes ``docs/results/finetune.json``, or ``finetune-stable-audio.json``, and
+with all of its parts an image of the same name to ``docs/images``.
 """
 
 from __future__ import annotations
@@ -207,6 +209,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.work.mkdir(parents=True, exist_ok=True)
         results = json.loads(output.read_text()) if output.is_file() else {}
         results["command"] = f"python -m training.finetune_study WORK --model {subject.model}"
+        if options.output:
+            results["command"] += f" --device {options.device} --output docs/results/{output.name}"
         results["base"] = subject.model
         results.setdefault("runs", {})
         for kind in options.only or KINDS:
@@ -217,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 results["runs"][run.name] = record(run, subject.model, notes, options.work)
                 write_results(output, results)
                 print(run.name, *figures(notes["measured"]["rows"]), sep="\n", flush=True)
-        if "main" in results["runs"]:
+        if len(results["runs"]) == sum(len(list(runs(kind, subject))) for kind in KINDS):
             draw(results, IMAGES / f"{output.stem}.svg")
     except ChainError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -17,7 +17,10 @@ def study(found: Any) -> str:
         sides = (estimate(row[side], digits=3) for side in ("before", "after"))
         cells.append([row["measure"], *sides, change, row["better"]])
     recipe, best = run["recipe"], run["best"]
-    spent = run["processor_seconds"]
+    gpu, spent = run["platform"].get("gpu"), run["processor_seconds"]
+    took = f"{run['seconds']:.0f} seconds on an {gpu}" if gpu else ""
+    if spent and not gpu:
+        took = f"{spent / 60:.1f} minutes of one processor"
     floor = found.get("codec_floor")
     return "\n\n".join(
         [
@@ -26,7 +29,7 @@ def study(found: Any) -> str:
             f"minutes of music, batches of {recipe['batch']}, stopped after {run['steps']} "
             f"steps, the best at {best['step']}: validation loss {run['first']['loss']:.3f} "
             f"before, {best['loss']:.3f} after."
-            + (f" {spent / 60:.1f} minutes of one processor." if spent else "")
+            + (f" Training took {took}." if took else "")
             + (
                 f" Real music of the style has FAD {estimate(floor['fad'], digits=3)} once it went "
                 "through the codec: no adapter gets below that."

@@ -378,6 +378,12 @@ MAKERS: Final[Mapping[str, tuple[str, Callable[[Any], str], str]]] = {
     "bench-coverage": ("bench-coverage", bench, "audio-chain eval bench coverage"),
     "bench-hard": ("bench-hard", bench, "audio-chain eval bench hard"),
     "finetune": ("finetune", finetuning.study, "python -m training.finetune_study WORK"),
+    "finetune-gpu": (
+        "finetune-gpu",
+        finetuning.study,
+        "python -m training.finetune_study WORK --only main --device cuda "
+        "--output docs/results/finetune-gpu.json",
+    ),
     "finetune-sweeps": ("finetune", finetuning.sweeps, "python -m training.finetune_study WORK"),
     "finetune-stable-audio": (
         "finetune-stable-audio",
