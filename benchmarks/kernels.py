@@ -22,13 +22,16 @@ from triton.compiler import ASTSource
 
 from audio_chain.generate.musicgen.delay import FREE
 from audio_chain.generate.musicgen.kernels.absorbed import SHORT
-from audio_chain.generate.musicgen.kernels.attention import attend, join, remember
+from audio_chain.generate.musicgen.kernels.attention import attend, attend_whole, join, remember
 from audio_chain.generate.musicgen.kernels.division import Division, divided, group
 from audio_chain.generate.musicgen.kernels.drawing import play
 from audio_chain.generate.musicgen.kernels.embedding import embed
-from audio_chain.generate.musicgen.kernels.hearing import SPLIT
+from audio_chain.generate.musicgen.kernels.hearing import CROWDED, SPLIT, pace
 from audio_chain.generate.musicgen.kernels.many import BLOCK
+from audio_chain.generate.musicgen.kernels.norms import EPSILON, normalize
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
+from audio_chain.generate.musicgen.kernels.scaled import BLOCK as EIGHTS
+from audio_chain.generate.musicgen.kernels.scaled import multiply_out
 from audio_chain.generate.musicgen.kernels.step import MANY
 from audio_chain.generate.musicgen.kernels.words import add_words, score_words
 from benchmarks.random_musicgen import SHAPES
@@ -40,6 +43,7 @@ TYPES: Final = {
         [
             "x",
             "gain",
+            "shift",
             "out",
             "query",
             "read",
@@ -113,8 +117,10 @@ def between(size: str, rows: int) -> Iterator[Case]:
     width, heads = SHAPES[size]["width"], SHAPES[size]["heads"]
     own = {"WIDTH": width, "SIZE": width // heads, "BLOCK": BLOCK}
     yield remember, own, {}, 4
-    for splits in (1, 2, 6):
+    for splits in (2, 6):
         yield join, own | {"SPLITS": splits, "ROWS": rows}, {}, 4
+    padded = triton.next_power_of_2(width)
+    yield normalize, {"WIDTH": width, "PADDED": padded, "EPSILON": EPSILON}, {}, 4
 
 
 def shared() -> Iterator[Case]:
@@ -122,6 +128,10 @@ def shared() -> Iterator[Case]:
     for masked, split, block, warps in ((False, SPLIT, SPLIT, 8), (True, 64, 64, 4)):
         own: dict[str, Any] = {"SIZE": 64, "SPLIT": split, "BLOCK": block, "MASKED": masked}
         yield attend, own, {}, warps
+    for heads in (CROWDED - 1, CROWDED):
+        block, stages, warps = pace(heads)
+        yield attend_whole, {"SIZE": 64, "BLOCK": block, "STAGES": stages}, {}, warps
+    yield multiply_out, {"BLOCK": EIGHTS}, {"values": "*i8", "inputs": "i32"}, 4
     # the table of tokens for `embed` is int64; `play` has their number
     yield embed, {"BOOKS": 4, "BOOK": 2049, "BLOCK": 256}, {}, 4
     for guides, greedy, top_k in ((True, False, 250), (False, False, 0), (True, True, 1)):

@@ -135,14 +135,20 @@ def test_one_request_after_another() -> None:
             )
 
 
-def test_masked_columns_are_not_heard() -> None:
+@pytest.mark.parametrize(("rows", "full"), [(2, 10_000), (8, 10_000), (8, 1)])
+def test_masked_columns_are_not_heard(
+    rows: int, full: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A captured step goes over more of the cache than has been read."""
+    from audio_chain.generate.musicgen.kernels import hearing
+
+    monkeypatch.setattr(hearing, "FULL", full)
     decoder = player(tiny(layers=1), DEVICE)._parts.decoder
-    tokens = torch.zeros(2, 4, dtype=torch.long, device=DEVICE)
-    how = in_kernels(decoder, played(decoder, 2, 1, 0, 5))
+    tokens = torch.zeros(rows, 4, dtype=torch.long, device=DEVICE)
+    how = in_kernels(decoder, played(decoder, rows, 1, 0, 5))
     logits = []
     for reach in (None, 32, 40):
-        state = played(decoder, 2, 1, 13, 5)
+        state = played(decoder, rows, 1, 13, 5)
         state.reach = reach
         for tensor in (*state.keys, *state.values):
             tensor[:, :, 14:] = torch.nan
@@ -256,14 +262,30 @@ def test_published_shapes(
 
 
 @FAMILIES
-def test_many_rows_are_left_to_cublas(model: dict[str, Any]) -> None:
-    """Attention stays with the kernels."""
+@pytest.mark.parametrize("full", [1, 10_000], ids=["whole", "in stretches"])
+def test_many_rows_are_left_to_cublas(
+    model: dict[str, Any], full: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attention and norms stay with the kernels."""
+    from audio_chain.generate.musicgen.kernels import hearing
     from audio_chain.generate.musicgen.kernels.many import ManySteps
 
+    monkeypatch.setattr(hearing, "FULL", full)
     decoder = player(tiny(layers=1, **model), DEVICE)._parts.decoder
     many = in_kernels(decoder, decoder.start(rows=17, text_rows=9, words=9, capacity=40))
     assert isinstance(many.step, ManySteps)
     compared(decoder, 17, 9, 20)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 7, 8, 9, 39])
+def test_a_head_as_a_whole_at_the_edges_of_what_it_loads(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audio_chain.generate.musicgen.kernels import hearing
+
+    monkeypatch.setattr(hearing, "FULL", 1)
+    monkeypatch.setattr(hearing, "pace", lambda heads: hearing.Pace(8, 2, 1))
+    compared(player(tiny(layers=1), DEVICE)._parts.decoder, 8, 4, columns)
 
 
 def test_a_cpu_has_no_use_for_them() -> None:

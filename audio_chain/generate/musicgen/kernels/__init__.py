@@ -2,7 +2,7 @@
 
 With two rows a step is little but reading the weights once, cut into hundreds of kernels that each
 do almost nothing. Here a layer is seven kernels, each of which reads its weights in one go. More
-than `MOST_ROWS` rows are matrix products again, and cuBLAS's; attention stays ours.
+than `MOST_ROWS` rows are matrix products again, and cuBLAS's; what lies between them stays ours.
 
 Triton is imported where there is a GPU only; see `stepping`.
 """

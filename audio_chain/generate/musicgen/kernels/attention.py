@@ -1,8 +1,9 @@
-"""Attention of one column to a cache, in stretches that are joined afterwards.
+"""Attention of one column to a cache, in stretches that are joined afterwards, or as a whole.
 
 A row's head would keep one multiprocessor busy while the others wait; so each stretch of columns
 gets a program of its own (flash-decoding, Dao et al. 2023). What they have heard is joined by the
-product that follows, or by `join`.
+product that follows, or by `join`. Where there are rows enough for all multiprocessors, a program
+hears all columns of its head, and has nothing to join.
 """
 
 from __future__ import annotations
@@ -75,6 +76,67 @@ def attend(
     tl.store(heard + at * SIZE + dim, mean.to(heard.dtype.element_ty))
     tl.store(peaks + at, peak)
     tl.store(sums + at, total)
+
+
+@triton.jit
+def attend_whole(
+    read,
+    keys,
+    values,
+    column,
+    heard,
+    capacity,
+    factor,
+    SIZE: tl.constexpr,
+    BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
+    OVERLAPS: tl.constexpr,
+):
+    """Put a column into the cache; what a head of a row hears up to it. The grid is (rows, heads).
+
+    read (rows, 3 * heads * SIZE): query, key and value; keys and values (rows, heads, capacity,
+    SIZE); heard (rows, heads * SIZE). `BLOCK` columns are loaded at once, and each of these places
+    keeps a sum of its own, so that threads need not wait for each other before the end.
+    """
+    if OVERLAPS:
+        gdc_launch_dependents()
+        gdc_wait()
+    row, head = tl.program_id(0), tl.program_id(1)
+    width = tl.num_programs(1) * SIZE
+    dim = tl.arange(0, SIZE)
+    place = tl.arange(0, BLOCK)
+    last = tl.load(column)
+    at = row * 3 * width + head * SIZE + dim
+    q = tl.load(read + at).to(tl.float32) * factor
+    newest_key = tl.load(read + width + at)
+    newest_value = tl.load(read + 2 * width + at)
+    base = (row * tl.num_programs(1) + head).to(tl.int64) * capacity * SIZE
+    tl.store(keys + base + last * SIZE + dim, newest_key)
+    tl.store(values + base + last * SIZE + dim, newest_value)
+    peaks = tl.full([BLOCK], -1e30, dtype=tl.float32)
+    totals = tl.zeros([BLOCK], dtype=tl.float32)
+    result = tl.zeros([BLOCK, SIZE], dtype=tl.float32)
+    for begin in tl.range(0, last, BLOCK, num_stages=STAGES):
+        c = begin + place
+        known = c < last
+        there = base + c[:, None] * SIZE + dim[None, :]
+        key = tl.load(keys + there, mask=known[:, None], other=0.0).to(tl.float32)
+        value = tl.load(values + there, mask=known[:, None], other=0.0).to(tl.float32)
+        score = tl.where(known, tl.sum(key * q[None, :], 1), -1e30)
+        higher = tl.maximum(peaks, score)
+        before = tl.exp(peaks - higher)
+        weight = tl.where(known, tl.exp(score - higher), 0.0)
+        result = result * before[:, None] + weight[:, None] * value
+        totals = totals * before + weight
+        peaks = higher
+    newest = tl.sum(newest_key.to(tl.float32) * q, 0)
+    peak = tl.maximum(tl.max(peaks, 0), newest)
+    share = tl.exp(peaks - peak)
+    weight = tl.exp(newest - peak)
+    total = tl.sum(totals * share, 0) + weight
+    mean = tl.sum(result * share[:, None], 0) + weight * newest_value.to(tl.float32)
+    to = heard + row * width + head * SIZE + dim
+    tl.store(to, (mean / total).to(heard.dtype.element_ty))
 
 
 @triton.jit

@@ -11,7 +11,9 @@ from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.kernels.attention import join, remember
 from audio_chain.generate.musicgen.kernels.embedding import embed_column
 from audio_chain.generate.musicgen.kernels.hearing import Hearing
-from audio_chain.generate.musicgen.matrices import Matrix, Plain
+from audio_chain.generate.musicgen.kernels.norms import normed
+from audio_chain.generate.musicgen.kernels.scaled import multiplied
+from audio_chain.generate.musicgen.matrices import Matrix
 from audio_chain.generate.musicgen.state import State
 
 BLOCK = 1024
@@ -33,58 +35,71 @@ class ManySteps:
         self._decoder, shape = decoder, decoder.shape
         self._size = shape.width // shape.heads
         self._hearing = Hearing(decoder, state)
-        self._heard = torch.empty(
-            len(state.keys[0]), shape.width, device=decoder.device, dtype=decoder.dtype
+        self._joined, self._normed = (
+            torch.empty(len(state.keys[0]), shape.width, device=decoder.device, dtype=decoder.dtype)
+            for _ in range(2)
         )
 
     def __call__(self, tokens: Tensor, state: State) -> Tensor:
         """As `Decoder.step`."""
-        decoder, rows = self._decoder, len(tokens)
+        decoder = self._decoder
         shape, texts = decoder.shape, len(state.text_mask)
-        x = torch.empty_like(self._heard)
+        x = torch.empty_like(self._normed)
         embed_column(decoder, tokens, state.column, x)
         for index, layer in enumerate(decoder.layers):
-            read = layer.query_key_value(layer.norm_self(x))
-            remember[(rows, triton.cdiv(shape.width, BLOCK))](
-                read,
-                state.keys[index],
-                state.values[index],
-                state.column,
-                state.capacity,
-                WIDTH=shape.width,
-                SIZE=self._size,
-                BLOCK=BLOCK,
-            )
-            self._join(layer.out_self, x, self._hearing.columns(read, state, index))
+            read = _product(layer.query_key_value, normed(layer.norm_self, x, self._normed))
+            _add(x, layer.out_self, self._columns(read, state, index))
             if layer.text is not None and texts:
-                query = layer.text.query(layer.text.norm(x[:texts]))
-                self._join(layer.text.out, x[:texts], self._hearing.words(query, state, index))
-            hidden = layer.feed_in(layer.norm_feed(x))
+                query = _product(layer.text.query, normed(layer.text.norm, x[:texts], self._normed))
+                heard = self._together(texts, self._hearing.words(query, state, index))
+                _add(x[:texts], layer.text.out, heard)
+            hidden = _product(layer.feed_in, normed(layer.norm_feed, x, self._normed))
             hidden = F.gelu(hidden) if shape.activation == "gelu" else F.relu(hidden)
             _add(x, layer.feed_out, hidden)
         state.column.add_(1)
-        logits = decoder.heads(decoder.norm(x))
+        logits = _product(decoder.heads, normed(decoder.norm, x, self._normed))
         return logits.view(-1, shape.codebooks, shape.tokens).float()
 
-    def _join(self, matrix: Matrix, x: Tensor, splits: int) -> None:
-        rows, width = x.shape
+    def _columns(self, read: Tensor, state: State, index: int) -> Tensor:
+        """Put what was read of a column into a layer's cache; what is heard of all."""
+        if self._hearing.whole:
+            return self._hearing.every_column(read, state, index)
+        width = self._decoder.shape.width
+        remember[(len(read), triton.cdiv(width, BLOCK))](
+            read,
+            state.keys[index],
+            state.values[index],
+            state.column,
+            state.capacity,
+            WIDTH=width,
+            SIZE=self._size,
+            BLOCK=BLOCK,
+        )
+        return self._together(len(read), self._hearing.columns(read, state, index))
+
+    def _together(self, rows: int, splits: int) -> Tensor:
+        """What so many rows have heard in all stretches."""
+        if splits == 1:
+            return self._hearing.heard[0, :rows]
+        width = self._decoder.shape.width
         join[(rows, triton.cdiv(width, BLOCK))](
             self._hearing.heard,
             self._hearing.peaks,
             self._hearing.sums,
-            self._heard,
+            self._joined,
             SPLITS=splits,
             ROWS=rows,
             WIDTH=width,
             SIZE=self._size,
             BLOCK=BLOCK,
         )
-        _add(x, matrix, self._heard[:rows])
+        return self._joined[:rows]
+
+
+def _product(matrix: Matrix, rows: Tensor) -> Tensor:
+    return F.linear(rows, multiplied(matrix, rows.dtype))
 
 
 def _add(x: Tensor, matrix: Matrix, rows: Tensor) -> None:
     """Add a product to x in place; cuBLAS does both at once."""
-    if isinstance(matrix, Plain):
-        x.addmm_(rows, matrix.weight.T)
-    else:
-        x.add_(matrix(rows))
+    x.addmm_(rows, multiplied(matrix, x.dtype).T)
