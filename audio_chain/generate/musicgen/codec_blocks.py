@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
+from audio_chain.generate.musicgen.upsampling import upsample
+
 FIRST_S: Final = 0.5
 """Length of the first block; each is twice as long as the last one."""
 
@@ -79,8 +81,7 @@ class _Waveform:
         hidden = self._listen(self._codec.quantizer.decode(codes.transpose(0, 1)), first, last)
         lowest = max(0, begin - self.AROUND)
         x = hidden[..., lowest - self._heard_from :]
-        for layer in self._after:
-            x = layer(x)
+        x = upsample(self._after, x)
         self._forget(max(0, end - self.AROUND))
         return x[:, 0, (begin - lowest) * self._hop : (end - lowest) * self._hop]
 
