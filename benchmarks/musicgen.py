@@ -208,9 +208,6 @@ class Bench:
             "floor_ms": round(floor, 3),
             "times_real_time": round(batch * 0.02 / seconds, 2),
         }
-        if self.device.type == "cuda":
-            row["memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
-            torch.cuda.reset_peak_memory_stats()
         if before is not None and after is not None:
             row["joules_a_step"] = round((after - before) / steps, 3)
         return row
@@ -231,8 +228,17 @@ def measured(
     found: dict[str, Any] = {"rows": rows, "left_out": left_out}
 
     def add(row: dict[str, Any]) -> None:
+        if is_gpu:
+            row.setdefault("memory_gb", round(torch.cuda.max_memory_allocated() / 1e9, 2))
+            forget()
         rows.append(row)
         print(line(row), flush=True)
+
+    def forget() -> None:
+        gc.collect()  # a loop holds itself
+        if is_gpu:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
 
     def attempt(engine: str, precision: str, batch: int, run: Callable[[], Any]) -> None:
         if engine in left_out:
@@ -248,20 +254,20 @@ def measured(
     def fail(engine: str, precision: str, batch: int, error: Exception) -> None:
         row = {"size": size, "engine": engine, "precision": precision, "batch": batch}
         add(row | {"failed": str(error).splitlines()[0][:200]})
-        if is_gpu:
-            torch.cuda.empty_cache()
 
     model: Any = None
     for precision, dtype in DTYPES[device.type].items():
         model = None
         gc.collect()
         model = random_model(size, device, dtype, whole=is_gpu)
+        forget()  # what it takes to make one
         for batch in batches:
             for engine, run in (("transformers", bench.peer), (STATIC, bench.compiled)):
                 attempt(engine, precision, batch, partial(run, model, precision, batch))
     precision = next(iter(DTYPES[device.type]))  # its loader knows no other
     for batch in batches:
         attempt("audiocraft", precision, batch, partial(bench.audiocraft, precision, batch))
+    model.cpu()  # what is measured next is ours
     for precision in precisions:
         parts = assemble(
             model.config,
@@ -272,13 +278,15 @@ def measured(
             max_frames=1500,
         )
         for batch in batches:
+            row: dict[str, Any] = {}
             try:
                 for what, value in bench.ours(parts, precision, batch):
                     if what == "row":
-                        value |= bench.whole(parts, batch, 10.0) if is_gpu else {}
-                        add(value)
+                        row = value
                     elif batch == batches[0]:
                         found.setdefault(what, {})[precision] = value
+                forget()
+                add(row | (bench.whole(parts, batch, 10.0) if is_gpu else {}))
             except Exception as error:
                 fail("audio-chain", precision, batch, error)
         del parts
