@@ -114,7 +114,8 @@ def main() -> None:
     print(f"{ratio:.2f} times as fast")
     record = {
         "command": f"python -m benchmarks.finetune_parallel --shapes {options.shapes} "
-        f"--batch {options.batch} --processes {options.processes}",
+        f"--batch {options.batch} --seconds {options.seconds:g} --steps {options.steps} "
+        f"--processes {options.processes}",
         "batch": options.batch,
         "seconds": options.seconds,
         "steps": options.steps,
