@@ -28,7 +28,7 @@ from audio_chain.generate.musicgen.kernels.drawing import play
 from audio_chain.generate.musicgen.kernels.embedding import embed
 from audio_chain.generate.musicgen.kernels.hearing import CROWDED, SPLIT, pace
 from audio_chain.generate.musicgen.kernels.many import BLOCK
-from audio_chain.generate.musicgen.kernels.norms import EPSILON, normalize
+from audio_chain.generate.musicgen.kernels.norms import normalize
 from audio_chain.generate.musicgen.kernels.products import project, project_heard, project_self
 from audio_chain.generate.musicgen.kernels.scaled import BLOCK as EIGHTS
 from audio_chain.generate.musicgen.kernels.scaled import multiply_out
@@ -120,7 +120,7 @@ def between(size: str, rows: int) -> Iterator[Case]:
     for splits in (2, 6):
         yield join, own | {"SPLITS": splits, "ROWS": rows}, {}, 4
     padded = triton.next_power_of_2(width)
-    yield normalize, {"WIDTH": width, "PADDED": padded, "EPSILON": EPSILON}, {}, 4
+    yield normalize, {"WIDTH": width, "PADDED": padded}, {}, 4
 
 
 def shared() -> Iterator[Case]:
@@ -131,7 +131,8 @@ def shared() -> Iterator[Case]:
     for heads in (CROWDED - 1, CROWDED):
         block, stages, warps = pace(heads)
         yield attend_whole, {"SIZE": 64, "BLOCK": block, "STAGES": stages}, {}, warps
-    yield multiply_out, {"BLOCK": EIGHTS}, {"values": "*i8", "inputs": "i32"}, 4
+    for out in ("*fp16", "*fp32"):
+        yield multiply_out, {"BLOCK": EIGHTS}, {"values": "*i8", "inputs": "i32", "out": out}, 4
     # the table of tokens for `embed` is int64; `play` has their number
     yield embed, {"BOOKS": 4, "BOOK": 2049, "BLOCK": 256}, {}, 4
     for guides, greedy, top_k in ((True, False, 250), (False, False, 0), (True, True, 1)):

@@ -17,7 +17,8 @@ from torch import Tensor
 from audio_chain.generate.musicgen.decoder import Decoder
 from audio_chain.generate.musicgen.kernels.division import divided
 from audio_chain.generate.musicgen.kernels.overlap import overlap
-from audio_chain.generate.musicgen.kernels.weights import sums, whole
+from audio_chain.generate.musicgen.kernels.scaled import multiplied
+from audio_chain.generate.musicgen.kernels.weights import sums
 from audio_chain.generate.musicgen.kernels.words import add_words, score_words
 from audio_chain.generate.musicgen.state import State
 
@@ -72,8 +73,10 @@ class Absorbed:
         for index, layer in enumerate(self._decoder.layers):
             assert layer.text is not None
             keys, values = state.text_keys[index], state.text_values[index]
-            query = whole(layer.text.query).view(shape.heads, -1, shape.width)
-            out = whole(layer.text.out).view(shape.width, shape.heads, -1).transpose(0, 1)
+            query = multiplied(layer.text.query, torch.float32)
+            query = query.view(shape.heads, -1, shape.width)
+            out = multiplied(layer.text.out, torch.float32)
+            out = out.view(shape.width, shape.heads, -1).transpose(0, 1)
             reads = self._reads[index]
             reads[:, :, :words] = keys.to(query.dtype) @ query
             gives = out @ values.to(out.dtype).transpose(2, 3)

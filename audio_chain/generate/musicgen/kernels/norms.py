@@ -13,9 +13,6 @@ from audio_chain.generate.musicgen.kernels.overlap import (
 )
 from audio_chain.generate.musicgen.layers import Norm
 
-EPSILON = 1e-5
-"""As in `torch.nn.functional.layer_norm`."""
-
 
 @triton.jit
 def normalize(
@@ -25,7 +22,6 @@ def normalize(
     out,
     WIDTH: tl.constexpr,
     PADDED: tl.constexpr,
-    EPSILON: tl.constexpr,
     OVERLAPS: tl.constexpr,
 ):
     """Norm of a row; the grid is (rows,). x and out (rows, WIDTH)."""
@@ -39,7 +35,7 @@ def normalize(
     at = tl.program_id(0) * WIDTH + dim
     v = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
     v = tl.where(inside, v - tl.sum(v, 0) / WIDTH, 0.0)
-    v *= tl.rsqrt(tl.sum(v * v, 0) / WIDTH + EPSILON)
+    v *= tl.rsqrt(tl.sum(v * v, 0) / WIDTH + 1e-5)  # as in torch's layer norm
     tl.store(out + at, (v * scale + offset).to(out.dtype.element_ty), mask=inside)
 
 
@@ -53,7 +49,6 @@ def normed(norm: Norm, x: Tensor, out: Tensor) -> Tensor:
         out,
         WIDTH=width,
         PADDED=triton.next_power_of_2(width),
-        EPSILON=EPSILON,
         **overlap(x.device),
     )
     return out[:rows]

@@ -1,4 +1,4 @@
-"""Weights of 8 bits multiplied out for cuBLAS, in one pass."""
+"""Weights of 8 bits multiplied out, in one pass."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def multiply_out(values, scale, out, inputs, BLOCK: tl.constexpr, OVERLAPS: tl.c
 
 
 def multiplied(matrix: Matrix, dtype: torch.dtype) -> Tensor:
-    """A matrix's weight (outputs, inputs) as cuBLAS reads it."""
+    """A matrix's weight (outputs, inputs); one of 8 bits in another type."""
     values, scale, scaled = parts(matrix)
     if not scaled:
         return values

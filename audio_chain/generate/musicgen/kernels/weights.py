@@ -18,12 +18,6 @@ def parts(matrix: Matrix) -> tuple[Tensor, Tensor, bool]:
     return matrix.weight, matrix.weight, False
 
 
-def whole(matrix: Matrix) -> Tensor:
-    """The weight itself; of 8 bits in float32."""
-    values, scale, scaled = parts(matrix)
-    return values * scale[:, None] if scaled else values
-
-
 def sums(norm: Norm, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Of weights (outputs, inputs) times gain and times shift, float32: see `products`."""
     along, aside = F.linear(torch.stack([norm.weight, norm.bias]).float(), weight.float())
