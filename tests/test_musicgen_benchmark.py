@@ -11,7 +11,7 @@ from musicgen_models import CPU
 from benchmarks.musicgen import STATIC, measured
 from benchmarks.musicgen_start import PRECISIONS, Watch, ours, theirs
 from benchmarks.random_musicgen import random_model, tokenizer
-from docs.hooks.tables import musicgen_speed, musicgen_start
+from docs.hooks.speeds import musicgen_speed, musicgen_start
 
 
 def test_all_engines_are_measured_or_said_to_be_left_out(
