@@ -194,6 +194,23 @@ def record(run: Run, model: str, notes: Mapping[str, Any], work: Path) -> dict[s
     }
 
 
+def parts_of(results: Mapping[str, Any], subject: Subject) -> tuple[str, ...]:
+    """The parts of the study whose runs are all there."""
+    return tuple(
+        kind for kind in KINDS if all(run.name in results["runs"] for run in runs(kind, subject))
+    )
+
+
+def command(subject: Subject, parts: Sequence[str], options: argparse.Namespace) -> str:
+    """What repeats these parts."""
+    said = f"python -m training.finetune_study WORK --model {subject.model}"
+    if tuple(parts) != KINDS:
+        said += "".join(f" --only {kind}" for kind in parts)
+    if options.output:
+        said += f" --device {options.device} --output docs/results/{options.output.name}"
+    return said
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the parts that are asked for, and add them to the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -208,9 +225,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options.work.mkdir(parents=True, exist_ok=True)
         results = json.loads(output.read_text()) if output.is_file() else {}
-        results["command"] = f"python -m training.finetune_study WORK --model {subject.model}"
-        if options.output:
-            results["command"] += f" --device {options.device} --output docs/results/{output.name}"
         results["base"] = subject.model
         results.setdefault("runs", {})
         for kind in options.only or KINDS:
@@ -219,9 +233,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if run.name == "main":
                     results["codec_floor"] = left
                 results["runs"][run.name] = record(run, subject.model, notes, options.work)
+                results["command"] = command(subject, parts_of(results, subject), options)
                 write_results(output, results)
                 print(run.name, *figures(notes["measured"]["rows"]), sep="\n", flush=True)
-        if len(results["runs"]) == sum(len(list(runs(kind, subject))) for kind in KINDS):
+        if parts_of(results, subject) == KINDS:
             draw(results, IMAGES / f"{output.stem}.svg")
     except ChainError as error:
         print(f"error: {error}", file=sys.stderr)
