@@ -290,7 +290,7 @@ def measured(
             except Exception as error:
                 fail("audio-chain", precision, batch, error)
         del parts
-        gc.collect()
+        forget()
     return found
 
 
